@@ -1,0 +1,1 @@
+"""One module for each wire format; providers are strangers to each other."""

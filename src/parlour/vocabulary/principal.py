@@ -1,0 +1,27 @@
+"""Who is asking."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a person may do, least first; each role may do what the ones before it may."""
+
+    VISITOR = "visitor"
+    USER = "user"
+    EDITOR = "editor"
+    OPERATOR = "operator"
+    OWNER = "owner"
+
+    def includes(self, other: "Role") -> bool:
+        """Tell whether this role may do what ``other`` may."""
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The person behind a request. Every row this person may see carries ``person_id``."""
+
+    person_id: str
+    role: Role = Role.VISITOR
