@@ -1,0 +1,1 @@
+"""Connections to the outside: storage, the web, observability. No product rules."""

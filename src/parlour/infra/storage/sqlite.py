@@ -1,0 +1,226 @@
+"""SQLite: one writer thread that commits in groups, and a few readers aside.
+
+The writer takes every unit that is waiting, runs each in a savepoint of its own and commits them together,
+so that many turns share one fsync and a failing one harms no other. Durable means ``synchronous=FULL`` in
+WAL mode: what was acknowledged survives a power cut.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from parlour.infra.storage.database import WORKER, Actor, T, Work
+from parlour.infra.storage.migrating import ensure_current, upgrade
+from parlour.vocabulary.errors import ParlourError, StorageFull, Unavailable
+
+READERS = 3
+GROUP = 256  # units of work in one commit: bounds how long the first of them waits
+BUSY_SECONDS = 5.0  # how long another program (a backup, the command line) may hold the file
+
+
+@dataclass(slots=True)
+class _Unit:
+    work: Callable[[Connection], Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class SqliteDatabase:
+    """The embedded database in one file."""
+
+    def __init__(self, path: Path) -> None:
+        """Prepare for ``path``; nothing is opened before the first unit of work."""
+        self._engine = _engine(path)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="parlour-read")
+        self._local = threading.local()
+        self._open: list[Connection] = []
+
+    async def read(self, actor: Actor, work: Work[T]) -> T:  # noqa: ARG002 - one file has one owner
+        """Run ``work`` in a reader thread on a snapshot."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    async def write(self, actor: Actor, work: Work[T]) -> T:  # noqa: ARG002
+        """Queue ``work`` for the writer and wait for the commit it went into."""
+        if self._writer is None:
+            self._loop = asyncio.get_running_loop()
+            self._writer = threading.Thread(target=self._write_forever, name="parlour-write", daemon=True)
+            self._writer.start()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put(_Unit(work, future))
+        return await future
+
+    async def migrate(self) -> None:
+        """Upgrade the schema in place."""
+        await asyncio.to_thread(self._with_connection, upgrade)
+
+    async def check(self) -> None:
+        """Read the schema's version."""
+        await self.read(WORKER, ensure_current)
+
+    async def close(self) -> None:
+        """Let the writer finish its queue, then close every connection."""
+        if self._writer is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._writer.join)
+        await asyncio.to_thread(self._readers.shutdown)
+        for connection in self._open:
+            connection.close()
+        self._engine.dispose()
+
+    def _with_connection(self, work: Work[T]) -> T:
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                return work(connection)
+        except DBAPIError as error:
+            raise _translated(error) from error
+
+    def _read(self, work: Work[T]) -> T:
+        try:
+            connection = self._reader()
+            with connection.begin():
+                return work(connection)
+        except DBAPIError as error:
+            raise _translated(error) from error
+
+    def _reader(self) -> Connection:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._engine.connect().execution_options(parlour_reads=True)
+            _driver(connection).execute("PRAGMA query_only = ON")
+            self._local.connection = connection
+            self._open.append(connection)
+        return connection
+
+    def _write_forever(self) -> None:
+        connection: Connection | None = None
+        running = True
+        while running:
+            units, running = self._next_group()
+            if not units:
+                continue
+            try:
+                if connection is None:
+                    connection = self._engine.connect()
+                    self._open.append(connection)
+                self._commit_group(connection, units)
+            except Exception as error:  # noqa: BLE001 - the writer outlives any failure; its callers get it
+                for unit in units:
+                    unit.error = _translated(error)
+                if connection is not None:
+                    connection.rollback()
+            self._settle(units)
+
+    def _next_group(self) -> tuple[list[_Unit], bool]:
+        first = self._queue.get()
+        if first is None:
+            return [], False
+        units = [first]
+        while len(units) < GROUP:
+            try:
+                unit = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if unit is None:
+                return units, False
+            units.append(unit)
+        return units, True
+
+    @staticmethod
+    def _commit_group(connection: Connection, units: list[_Unit]) -> None:
+        driver = _driver(connection)
+        with connection.begin():
+            for unit in units:
+                driver.execute("SAVEPOINT unit")
+                try:
+                    unit.result = unit.work(connection)
+                except Exception as error:
+                    if not driver.in_transaction:
+                        raise  # SQLite itself gave the whole transaction up: the disk is full, or broken
+                    driver.execute("ROLLBACK TO unit")
+                    unit.error = _translated(error)
+                driver.execute("RELEASE unit")
+
+    def _settle(self, units: list[_Unit]) -> None:
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return  # nobody is left to be told; what was committed is kept
+
+        def settle_all() -> None:
+            for unit in units:
+                unit.settle()
+
+        try:
+            loop.call_soon_threadsafe(settle_all)
+        except RuntimeError:  # the loop closed between the look and the call
+            return
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.dbapi_connection
+    if not isinstance(driver, sqlite3.Connection):
+        raise TypeError("not an SQLite connection")
+    return driver
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=NullPool,
+        connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS, "isolation_level": None},
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(driver: sqlite3.Connection, _record: object) -> None:
+        driver.execute("PRAGMA journal_mode = WAL")
+        driver.execute("PRAGMA synchronous = FULL")
+        driver.execute("PRAGMA foreign_keys = ON")
+        driver.execute("PRAGMA trusted_schema = OFF")
+        driver.create_function("parlour_fold", 1, _fold, deterministic=True)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A deferred transaction that turns into a writer fails with "locked" whatever the timeout.
+        reads = connection.get_execution_options().get("parlour_reads", False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _fold(text: str | None) -> str | None:
+    return None if text is None else text.casefold()
+
+
+def _translated(error: Exception) -> Exception:
+    if isinstance(error, ParlourError):
+        return error
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(original, sqlite3.OperationalError):
+        return error
+    said = str(original)
+    if "full" in said:
+        return StorageFull(cause=said, retry_after=30)
+    return Unavailable(cause=said, retry_after=2)
