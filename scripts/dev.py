@@ -1,0 +1,76 @@
+"""Server and page for a developer: both start again, or repaint, when their sources change.
+
+Open the address that vite prints: it serves the page from its sources and hands the rest to the server.
+"""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+from page import environment, find_node, install_packages
+from steps import ROOT, StepFailed, give_up, one_at_a_time
+
+WAIT_SECONDS = 10  # for streams to end in peace when stopped
+
+
+def main() -> None:
+    """Run until one of the two ends or the terminal says stop; then end the other."""
+    processes = [start_server()]
+    try:
+        processes += start_page()
+        while all(process.poll() is None for process in processes):
+            time.sleep(0.2)
+    except StepFailed as error:
+        give_up(error)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        stop(processes)
+
+
+def start_server() -> "subprocess.Popen[bytes]":
+    """Run ``parlour serve`` under a watcher of ``src``, with the arguments given to this script."""
+    serve = shlex.join([sys.executable, "-m", "parlour", "serve", *sys.argv[1:]])
+    watch = [
+        sys.executable,
+        "-m",
+        "watchfiles",
+        "--filter",
+        "python",
+        "--target-type",
+        "command",
+        serve,
+        "src",
+    ]
+    return subprocess.Popen(watch, cwd=ROOT)
+
+
+def start_page() -> "list[subprocess.Popen[bytes]]":
+    """Run vite's development server, if there is a Node."""
+    if find_node() is None:
+        sys.stdout.write("No Node 20.19 or newer is installed, so only the server reloads, not the page.\n")
+        return []
+    with one_at_a_time("page"):
+        install_packages(tools=True)
+    return [subprocess.Popen(["npm", "run", "dev"], cwd=ROOT / "web", env=environment())]
+
+
+def stop(processes: "list[subprocess.Popen[bytes]]") -> None:
+    """End what still runs, by force after a while."""
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + WAIT_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    main()
