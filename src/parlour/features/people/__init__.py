@@ -1,0 +1,1 @@
+"""Who is who: visitors, users, tokens, and what each may do."""

@@ -1,0 +1,131 @@
+"""Who may come in: visitors at once, the owner by a one-time link, others by a token that names them."""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+
+from parlour.features.people import store
+from parlour.features.people.tokens import Token, Tokens
+from parlour.infra.storage.database import WORKER, Database
+from parlour.vocabulary.errors import FieldError, InvalidInput, Unauthenticated
+from parlour.vocabulary.ids import new_id
+from parlour.vocabulary.principal import Principal, Role
+
+LINK_LIFETIME: Final = timedelta(hours=24)
+LINK_BYTES: Final = 32
+LONGEST_EMAIL: Final = 254  # RFC 5321
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """A person who has just come in, and the token for the way on."""
+
+    principal: Principal
+    token: Token
+
+
+class People:
+    """The rules about people."""
+
+    def __init__(
+        self, database: Database, tokens: Tokens, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """Keep people in ``database``; ``tokens`` signs and reads their tokens."""
+        self._database = database
+        self._tokens = tokens
+        self._now = now
+
+    def welcome_visitor(self) -> Entrance:
+        """Let a stranger in. Nothing is stored until they say something."""
+        visitor = Principal(new_id(), Role.VISITOR)
+        return Entrance(visitor, self._tokens.issue(visitor))
+
+    def identify(self, token: str) -> Principal:
+        """Return who a bearer token speaks for. Raises Unauthenticated when it does not hold."""
+        return self._tokens.read(token)
+
+    async def owner_link_token(self) -> str | None:
+        """Make a new one-time token for the owner's first sign-in; None once an owner has signed in.
+
+        It holds for 24 hours, replaces the one before it, and only its hash is stored.
+        """
+        token = secrets.token_urlsafe(LINK_BYTES)
+
+        def work(connection: Connection) -> bool:
+            if store.owner_has_signed_in(connection):
+                return False
+            now = self._now()
+            store.add(connection, person_id=store.FIRST_OWNER, role=Role.OWNER, now=now)
+            store.replace_link(
+                connection,
+                person_id=store.FIRST_OWNER,
+                token_hash=_hash(token),
+                expires_at=now + LINK_LIFETIME,
+            )
+            return True
+
+        return token if await self._database.write(WORKER, work) else None
+
+    async def sign_in(self, link_token: str) -> Entrance:
+        """Use up a sign-in link. Raises Unauthenticated when it was used, replaced, or is too old."""
+
+        def work(connection: Connection) -> store.Person | None:
+            return store.use_link(connection, token_hash=_hash(link_token), now=self._now())
+
+        person = await self._database.write(WORKER, work)
+        if person is None:
+            raise Unauthenticated(
+                "This sign-in link has been used or is too old. Restarting Parlour prints a new one."
+            )
+        principal = Principal(person.id, person.role)
+        return Entrance(principal, self._tokens.issue(principal))
+
+    async def display_name(self, principal: Principal) -> str | None:
+        """Return the name a person is shown by, if they have one."""
+
+        def work(connection: Connection) -> str | None:
+            person = store.find(connection, principal.person_id)
+            return person.display_name if person else None
+
+        return await self._database.read(principal, work)
+
+    async def token_for_script(self, role: Role, email: str | None) -> Entrance:
+        """Find the person with this address, or make one, give them this role, and return a token."""
+        address = _address(email) if email is not None else None
+
+        def work(connection: Connection) -> Principal:
+            person = store.find_by_email(connection, address) if address else None
+            if person is None:
+                person_id = new_id()
+                store.add(connection, person_id=person_id, role=role, now=self._now(), email=address)
+                return Principal(person_id, role)
+            if person.role is not role:
+                store.change_role(connection, person.id, role)
+            return Principal(person.id, role)
+
+        principal = await self._database.write(WORKER, work)
+        return Entrance(principal, self._tokens.issue(principal))
+
+
+def remember(connection: Connection, principal: Principal, now: datetime) -> None:
+    """Give a person a row before something of theirs is stored: a step for other rooms' units of work."""
+    if store.find(connection, principal.person_id) is None:
+        store.add(connection, person_id=principal.person_id, role=principal.role, now=now)
+
+
+def _hash(token: str) -> str:
+    # The token has 256 random bits: a plain hash is enough, nobody can guess their way back.
+    return hashlib.sha256(token.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _address(email: str) -> str:
+    address = email.strip().lower()
+    name, at, host = address.rpartition("@")
+    if not (name and at and host) or len(address) > LONGEST_EMAIL or not address.isprintable():
+        raise InvalidInput(FieldError("email", f"{email!r} is not an e-mail address."))
+    return address
