@@ -1,0 +1,135 @@
+/** A conversation as the page holds it: entries in reading order, and the pure changes to them. */
+import type { Message, Rating, RunFailure } from "@client/types";
+import { type Answer, emptyAnswer, settled } from "./answer";
+import type { OutboxItem } from "./outbox";
+
+/** How far the person's own message has come on its way to the server. */
+export type Delivery = "sent" | "sending" | "waiting" | "refused";
+
+export interface Entry extends Answer {
+  /** Stays the same while the entry becomes known to the server, so that the page never rebuilds it. */
+  key: string;
+  id: string | null;
+  role: "user" | "assistant";
+  runId: string | null;
+  delivery: Delivery;
+  /** Why a message was refused, in words. */
+  reason: string | null;
+  /** False while a broken line is being mended. */
+  line: boolean;
+  rating: Rating | null;
+  createdAt: string;
+}
+
+export interface Conversation {
+  /** Stays the same when a new conversation gets its session. */
+  uid: string;
+  sessionId: string | null;
+  phase: "loading" | "ready" | "missing" | "failed";
+  entries: readonly Entry[];
+  olderCursor: string | null;
+  loadingOlder: boolean;
+}
+
+export function newConversation(uid: string, sessionId: string | null): Conversation {
+  const phase = sessionId ? "loading" : "ready";
+  return { uid, sessionId, phase, entries: [], olderCursor: null, loadingOlder: false };
+}
+
+export function entryOf(message: Message, key: string = message.id): Entry {
+  const failure: RunFailure | null = message.error ?? null;
+  return {
+    key,
+    id: message.id,
+    role: message.role === "user" ? "user" : "assistant",
+    content: message.content,
+    status: message.status,
+    citations: message.citations ?? [],
+    stage: null,
+    documents: null,
+    failure,
+    runId: message.runId ?? null,
+    delivery: "sent",
+    reason: null,
+    line: true,
+    rating: message.feedback?.rating ?? null,
+    createdAt: message.createdAt,
+  };
+}
+
+export function questionEntry(item: OutboxItem): Entry {
+  return {
+    ...emptyAnswer,
+    key: item.clientMessageId,
+    id: null,
+    role: "user",
+    content: item.text,
+    status: "completed",
+    runId: null,
+    delivery: "sending",
+    reason: null,
+    line: true,
+    rating: null,
+    createdAt: new Date(item.createdAt).toISOString(),
+  };
+}
+
+export function answerKey(clientMessageId: string): string {
+  return `${clientMessageId}:answer`;
+}
+
+export function answerEntry(clientMessageId: string, now: number): Entry {
+  return {
+    ...emptyAnswer,
+    key: answerKey(clientMessageId),
+    id: null,
+    role: "assistant",
+    runId: null,
+    delivery: "sent",
+    reason: null,
+    line: true,
+    rating: null,
+    createdAt: new Date(now).toISOString(),
+  };
+}
+
+/** The entries of a freshly read page, put under what was read before it and over what is not sent yet. */
+export function merged(conversation: Conversation, messages: readonly Message[]): readonly Entry[] {
+  const known = new Map(conversation.entries.map((entry) => [entry.id, entry]));
+  const fresh = messages
+    .filter((message) => message.role === "user" || message.role === "assistant")
+    .map((message) => {
+      const before = known.get(message.id);
+      // A run that is being followed here knows more than the page that was read a moment ago.
+      return before && !settled(before.status) ? before : entryOf(message, before?.key);
+    });
+  const ids = new Set(fresh.map((entry) => entry.id));
+  const shared = (entry: Entry) => entry.id !== null && ids.has(entry.id);
+  const first = conversation.entries.findIndex(shared);
+  const older = first > 0 ? conversation.entries.slice(0, first).filter((entry) => entry.id !== null) : [];
+  return [
+    ...older,
+    ...fresh,
+    ...underway(conversation.entries.slice(conversation.entries.findLastIndex(shared) + 1)),
+  ];
+}
+
+/** What the page that was read can't know yet: the unsent, and an exchange accepted while it was being read. */
+function underway(tail: readonly Entry[]): readonly Entry[] {
+  const live = tail.some((entry) => entry.id !== null && !settled(entry.status));
+  return live ? tail : tail.filter((entry) => entry.id === null);
+}
+
+export function withEntry(
+  conversation: Conversation,
+  key: string,
+  change: (entry: Entry) => Entry,
+): Conversation {
+  const entries = conversation.entries.map((entry) => (entry.key === key ? change(entry) : entry));
+  return { ...conversation, entries };
+}
+
+/** The answer that is on its way, the newest one if there are several. */
+export function liveAnswer(conversation: Conversation): Entry | undefined {
+  return conversation.entries.findLast((entry) => entry.role === "assistant" && !settled(entry.status));
+}
