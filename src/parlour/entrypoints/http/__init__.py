@@ -1,0 +1,1 @@
+"""The HTTP server: middleware, problem documents, the page, and what operators ask."""
