@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from page import environment, find_node, install_packages
+from page import environment, find_node, install_packages, node
 from steps import ROOT, StepFailed, give_up, one_at_a_time
 
 WAIT_SECONDS = 10  # for streams to end in peace when stopped
@@ -55,7 +55,7 @@ def start_page() -> "list[subprocess.Popen[bytes]]":
         return []
     with one_at_a_time("page"):
         install_packages(tools=True)
-    return [subprocess.Popen(["npm", "run", "dev"], cwd=ROOT / "web", env=environment())]
+    return [subprocess.Popen([*node().npm, "run", "dev"], cwd=ROOT / "web", env=environment())]
 
 
 def stop(processes: "list[subprocess.Popen[bytes]]") -> None:

