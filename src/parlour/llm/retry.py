@@ -1,0 +1,104 @@
+"""A model around a model that asks again, while nobody has seen anything yet (M-4, P-15).
+
+Once a word was shown a second call would say it twice; what to do then is decided above. At most two retries
+after a failure that may pass, with full jitter; one silent retry after an empty answer; and over all calls
+together no more than one retry in ten, so that a provider in trouble is not buried under its own clients.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+
+from parlour.llm.model import Model, ModelEvent, Prompt
+from parlour.vocabulary.errors import (
+    EmptyAnswer,
+    Overloaded,
+    ProviderError,
+    RateLimited,
+    TimedOut,
+    Unreachable,
+)
+
+MOST_RETRIES = 2
+# Doubles with each retry; the wait is anything between nothing and this (full jitter).
+FIRST_BACKOFF = 0.5
+# A reader waits this long for a good answer; for more, an honest "busy" with the time is better.
+LONGEST_WAIT = 10.0
+
+
+class RetryBudget:
+    """How many retries all calls together may still make: a tenth of the calls, and a small reserve."""
+
+    def __init__(self, *, share: float = 0.1, reserve: float = 10.0) -> None:
+        """Start with the reserve, which is also the most that can be saved up."""
+        self._share = share
+        self._most = reserve
+        self._left = reserve
+
+    def earn(self) -> None:
+        """A call was made."""
+        self._left = min(self._most, self._left + self._share)
+
+    def spend(self) -> bool:
+        """Take one retry, if there is one."""
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class Retrying:
+    """Asks ``model`` again when its call failed before anything was shown."""
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        budget: RetryBudget | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        """Wrap ``model``. A budget shared by several models bounds all of them together."""
+        self._model = model
+        self._budget = budget or RetryBudget()
+        self._sleep = sleep
+        self._jitter = jitter
+        self.provider = model.provider
+        self.name = model.name
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
+        """Answer ``prompt`` as the wrapped model does."""
+        self._budget.earn()
+        retries, was_empty = 0, False
+        while True:
+            shown = False
+            try:
+                async with aclosing(self._model.stream(prompt)) as events:
+                    async for event in events:
+                        shown = True
+                        yield event
+                    return
+            except EmptyAnswer:
+                if shown or was_empty:
+                    raise
+                was_empty, wait = True, 0.0
+            except ProviderError as error:
+                wait_or_none = None if shown or retries == MOST_RETRIES else self._wait(error, retries)
+                if wait_or_none is None or not self._budget.spend():
+                    raise
+                retries, wait = retries + 1, wait_or_none
+            await self._sleep(wait)
+
+    def _wait(self, error: ProviderError, retries: int) -> float | None:
+        """Return the seconds to wait before asking again; None where asking again is no use."""
+        match error:
+            case TimedOut(stage="connect") | Unreachable() | Overloaded():
+                asked_for = error.retry_after or 0.0
+            case RateLimited(retry_after=float(seconds)):
+                asked_for = seconds
+            case _:
+                return None
+        if asked_for > LONGEST_WAIT:
+            return None
+        return asked_for + self._jitter(0.0, FIRST_BACKOFF * 2**retries)
