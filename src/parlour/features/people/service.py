@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection
-
 from parlour.features.people import store
 from parlour.features.people.tokens import Token, Tokens
 from parlour.infra.storage.database import WORKER, Database
@@ -55,29 +53,20 @@ class People:
         It holds for 24 hours, replaces the one before it, and only its hash is stored.
         """
         token = secrets.token_urlsafe(LINK_BYTES)
-
-        def work(connection: Connection) -> bool:
-            if store.owner_has_signed_in(connection):
-                return False
-            now = self._now()
-            store.add(connection, person_id=store.FIRST_OWNER, role=Role.OWNER, now=now)
-            store.replace_link(
-                connection,
-                person_id=store.FIRST_OWNER,
-                token_hash=_hash(token),
-                expires_at=now + LINK_LIFETIME,
-            )
-            return True
-
-        return token if await self._database.write(WORKER, work) else None
+        made = await self._database.write(
+            WORKER,
+            lambda connection: store.renew_owner_link(
+                connection, token_hash=_hash(token), now=self._now(), lifetime=LINK_LIFETIME
+            ),
+        )
+        return token if made else None
 
     async def sign_in(self, link_token: str) -> Entrance:
         """Use up a sign-in link. Raises Unauthenticated when it was used, replaced, or is too old."""
-
-        def work(connection: Connection) -> store.Person | None:
-            return store.use_link(connection, token_hash=_hash(link_token), now=self._now())
-
-        person = await self._database.write(WORKER, work)
+        person = await self._database.write(
+            WORKER,
+            lambda connection: store.use_link(connection, token_hash=_hash(link_token), now=self._now()),
+        )
         if person is None:
             raise Unauthenticated(
                 "This sign-in link has been used or is too old. Restarting Parlour prints a new one."
@@ -87,35 +76,20 @@ class People:
 
     async def display_name(self, principal: Principal) -> str | None:
         """Return the name a person is shown by, if they have one."""
-
-        def work(connection: Connection) -> str | None:
-            person = store.find(connection, principal.person_id)
-            return person.display_name if person else None
-
-        return await self._database.read(principal, work)
+        person = await self._database.read(
+            principal, lambda connection: store.find(connection, principal.person_id)
+        )
+        return person.display_name if person else None
 
     async def token_for_script(self, role: Role, email: str | None) -> Entrance:
         """Find the person with this address, or make one, give them this role, and return a token."""
         address = _address(email) if email is not None else None
-
-        def work(connection: Connection) -> Principal:
-            person = store.find_by_email(connection, address) if address else None
-            if person is None:
-                person_id = new_id()
-                store.add(connection, person_id=person_id, role=role, now=self._now(), email=address)
-                return Principal(person_id, role)
-            if person.role is not role:
-                store.change_role(connection, person.id, role)
-            return Principal(person.id, role)
-
-        principal = await self._database.write(WORKER, work)
+        person_id = await self._database.write(
+            WORKER,
+            lambda connection: store.give_role(connection, role=role, email=address, now=self._now()),
+        )
+        principal = Principal(person_id, role)
         return Entrance(principal, self._tokens.issue(principal))
-
-
-def remember(connection: Connection, principal: Principal, now: datetime) -> None:
-    """Give a person a row before something of theirs is stored: a step for other rooms' units of work."""
-    if store.find(connection, principal.person_id) is None:
-        store.add(connection, person_id=principal.person_id, role=principal.role, now=now)
 
 
 def _hash(token: str) -> str:

@@ -44,6 +44,10 @@ class Metrics:
         self._resumes = Counter(
             "parlour_stream_resumes", "Streams taken up again by a reader.", registry=self.registry
         )
+        self._declare_answers()
+        self._declare_own()
+
+    def _declare_answers(self) -> None:
         self._messages = Counter(
             "parlour_messages", "Messages stored, by role.", ("role",), registry=self.registry
         )
@@ -75,6 +79,8 @@ class Metrics:
         self._errors = Counter(
             "parlour_errors", "Errors shown to readers, by code.", ("code",), registry=self.registry
         )
+
+    def _declare_own(self) -> None:
         self._flush = Histogram(
             "parlour_journal_flush_seconds",
             "Seconds that a group commit of run events took.",
