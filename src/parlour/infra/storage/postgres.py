@@ -23,7 +23,9 @@ STATEMENT_SECONDS = 10
 ATTEMPTS = 3
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-SERIALIZATION_FAILURE, DEADLOCK_DETECTED, DISK_FULL = "40001", "40P01", "53100"
+SERIALIZATION_FAILURE, DEADLOCK_DETECTED, UNIQUE_VIOLATION = "40001", "40P01", "23505"
+LOST_RACES = (SERIALIZATION_FAILURE, DEADLOCK_DETECTED, UNIQUE_VIOLATION)
+DISK_FULL = "53100"
 
 _SET_PERSON = text("select set_config('app.person_id', :person_id, true)")
 
@@ -96,7 +98,7 @@ def _sqlstate(error: Exception) -> str | None:
 
 def _worth_again(error: Exception) -> bool:
     """Tell whether the same work may pass now: a lost race, or a connection that had died in the pool."""
-    if _sqlstate(error) in (SERIALIZATION_FAILURE, DEADLOCK_DETECTED):
+    if _sqlstate(error) in LOST_RACES:
         return True
     return isinstance(error, DBAPIError) and error.connection_invalidated
 

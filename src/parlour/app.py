@@ -1,0 +1,42 @@
+"""The application: the wired server behind its HTTP door."""
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from parlour.entrypoints.http.application import build_http
+from parlour.settings import Settings
+from parlour.wiring import Parlour
+
+
+def create_app(settings: Settings, announce: Callable[[str], None] | None = None) -> FastAPI:
+    """Return the application for ``settings``; ``announce`` is told the owner's one-time sign-in link."""
+    parlour = Parlour(settings, announce or _tell_console)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await parlour.start()
+        try:
+            yield
+        finally:
+            await parlour.stop()
+
+    app = build_http(
+        routers=parlour.routers(),
+        doorkeeper=parlour.people,
+        metrics=parlour.metrics,
+        checks=parlour.checks(),
+        public_url=settings.server.public_url,
+        production=settings.production,
+        body_limit=settings.server.body_limit,
+        draining=lambda: parlour.draining,
+        lifespan=lifespan,
+    )
+    app.state.parlour = parlour
+    return app
+
+
+def _tell_console(link: str) -> None:
+    sys.stderr.write(f"\nSign in as owner, once and within 24 hours:\n  {link}\n\n")

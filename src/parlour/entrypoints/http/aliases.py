@@ -1,0 +1,176 @@
+"""Addresses and shapes that clients of common chatbot back ends expect (SPEC T-7), over the same chat.
+
+A thin room of its own: nothing else knows these shapes. Streams here carry ``data: {"content": …}`` and
+``data: [DONE]`` and nothing else; one that cannot go on, or failed, ends without ``[DONE]``.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict
+
+from parlour.features.chat.log import StreamCut
+from parlour.features.chat.schemas import (
+    Identifier,
+    JsonObject,
+    Plain,
+    SendBody,
+    Title,
+    message_json,
+    session_json,
+)
+from parlour.features.chat.service import Chat
+from parlour.features.chat.values import Run
+from parlour.features.people.guards import CookieCaller
+from parlour.infra.observability.metrics import Metrics
+from parlour.infra.web.json import JsonResponse
+from parlour.infra.web.sse import DONE, PING, EventStream
+from parlour.vocabulary.errors import FieldError, InvalidInput, NotFound
+from parlour.vocabulary.events import BEGINNING, EventKind, Position
+from parlour.vocabulary.ids import is_id
+from parlour.vocabulary.principal import Principal
+
+HISTORY_LIMIT = 100  # messages in one answer; older ones are read through the API's pages
+
+
+class _Tolerant(BaseModel):
+    """Such clients send fields of their own, which mean nothing here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Said(_Tolerant):
+    message: Plain
+
+
+class _Line(_Tolerant):
+    role: str
+    content: Plain
+
+
+class _SaidOrLines(_Tolerant):
+    message: Plain | None = None
+    messages: list[_Line] | None = None
+    model: str | None = None
+    sessionId: Identifier | None = None  # noqa: N815 - its name on the wire
+
+
+class _Renamed(_Tolerant):
+    title: Title
+
+
+class _NewSession(_Tolerant):
+    title: Title | None = None
+    metadata: JsonObject | None = None
+
+
+def routes(chat: Chat, metrics: Metrics) -> APIRouter:
+    """Return the aliases of ``chat``."""
+    router = APIRouter(prefix="/api", tags=["aliases"])
+    _add_streams(router, chat, metrics)
+    _add_sessions(router, chat)
+    return router
+
+
+def _add_streams(router: APIRouter, chat: Chat, metrics: Metrics) -> None:
+    @router.post("/chat/stream")
+    async def stream(principal: CookieCaller, body: _SaidOrLines) -> Response:
+        """Send a message, or the last user message of several, and stream the reply's text."""
+        send = _send(_newest(body), body.sessionId)
+        accepted = await chat.send(principal, send)
+        return EventStream(_plain(chat, accepted.run, BEGINNING, metrics))
+
+    @router.get("/chat/stream")
+    async def stream_by_address(
+        principal: CookieCaller,
+        message: Annotated[str, Query(max_length=100_000)] = "",
+        session_id: Annotated[str | None, Query(alias="sessionId", max_length=64)] = None,
+        last_event_id: Annotated[str | None, Header()] = None,
+    ) -> Response:
+        """Send a message and stream the reply's text, for a bare ``EventSource``.
+
+        An ``EventSource`` that lost its connection calls again by itself: the id that it then presents names
+        the run, so it goes on reading and says nothing twice.
+        """
+        if last_event_id:
+            return await _resumed(chat, principal, last_event_id, metrics)
+        accepted = await chat.send(principal, _send(message, session_id))
+        return EventStream(_plain(chat, accepted.run, BEGINNING, metrics, named=True))
+
+    @router.post("/chat/{session_id}")
+    async def send(principal: CookieCaller, session_id: str, body: _Said) -> Response:
+        """Send a message in a session and stream the reply's text."""
+        accepted = await chat.send(principal, _send(body.message, session_id))
+        return EventStream(_plain(chat, accepted.run, BEGINNING, metrics))
+
+
+def _add_sessions(router: APIRouter, chat: Chat) -> None:
+    @router.post("/chat/sessions/{session_id}")
+    async def rename(principal: CookieCaller, session_id: str, body: _Renamed) -> Response:
+        """Rename a session."""
+        row = await chat.change_session(principal, session_id, {"title": body.title, "title_by": "person"})
+        return JsonResponse(session_json(row))
+
+    @router.post("/sessions", status_code=201)
+    async def create(principal: CookieCaller, body: _NewSession | None = None) -> Response:
+        """Create an empty session."""
+        body = body or _NewSession()
+        values: dict[str, Any] = {"metadata": body.metadata or {}}
+        if body.title is not None:
+            values |= {"title": body.title, "title_by": "person"}
+        row = await chat.create_session(principal, values, assistant_id=None)
+        return JsonResponse(session_json(row), 201)
+
+    @router.get("/sessions/{session_id}/history")
+    async def history(principal: CookieCaller, session_id: str) -> Response:
+        """Read a session's newest messages in the order they were said."""
+        rows, _ = await chat.messages(principal, session_id, before=None, limit=HISTORY_LIMIT)
+        return JsonResponse({"messages": [message_json(row) for row in rows]})
+
+
+async def _resumed(chat: Chat, principal: Principal, event_id: str, metrics: Metrics) -> Response:
+    run_id, _, place = event_id.partition(":")
+    if not is_id(run_id):
+        raise NotFound
+    run = await chat.run(principal, run_id)
+    if place == "end":
+        return Response(status_code=204)  # tells an EventSource to stop calling
+    return EventStream(_plain(chat, run, Position.parse(place), metrics, named=True))
+
+
+async def _plain(
+    chat: Chat, run: Run, after: Position, metrics: Metrics, *, named: bool = False
+) -> AsyncGenerator[bytes, None]:
+    metrics.stream_opened(resumed=after != BEGINNING)
+    try:
+        async with aclosing(chat.follow(run, after)) as batches:
+            async for entries in batches:
+                pieces = []
+                for entry in entries:
+                    if entry.kind is EventKind.TEXT:
+                        name = f"id: {run.id}:{entry.position}\n".encode() if named else b""
+                        pieces.append(b"%bdata: %b\n\n" % (name, entry.data))
+                    elif entry.kind in (EventKind.ERROR, EventKind.REWIND, EventKind.RETRACT):
+                        return  # this shape has no words for it: the end without [DONE] tells
+                yield b"".join(pieces) or PING
+        yield f"id: {run.id}:end\n".encode() + DONE if named else DONE
+    except StreamCut:
+        return
+    finally:
+        metrics.stream_closed()
+
+
+def _send(message: str, session_id: str | None) -> SendBody:
+    return SendBody.model_validate({"message": message, "sessionId": session_id})
+
+
+def _newest(body: _SaidOrLines) -> str:
+    if body.message is not None:
+        return body.message
+    for line in reversed(body.messages or []):
+        if line.role == "user":
+            return line.content
+    raise InvalidInput(FieldError("message", "Send a message, or messages with one of role user.", "missing"))

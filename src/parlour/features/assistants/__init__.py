@@ -1,0 +1,1 @@
+"""Assistants and their agents: who answers, how they speak, and the way from a prompt to events."""

@@ -1,0 +1,290 @@
+"""The SQL of sessions, messages and feedback. Nobody sees a row without naming the person it belongs to."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, or_, select, update
+
+from parlour.features.chat.cursors import decode_moment, encode_moment
+from parlour.features.chat.store_accept import RememberPerson, new_session
+from parlour.features.chat.store_runs import ACTIVE
+from parlour.features.chat.tables import feedback, messages, run_events, runs, sessions
+from parlour.features.chat.values import Row, SessionQuery
+from parlour.infra.storage.schema import folded
+from parlour.vocabulary.errors import NotFound
+from parlour.vocabulary.messages import MessageRole, Status
+from parlour.vocabulary.principal import Principal
+
+_step = messages.alias("step")
+
+
+def create_session(
+    connection: Connection,
+    principal: Principal,
+    values: Row,
+    *,
+    assistant_id: str,
+    now: datetime,
+    remember: RememberPerson,
+) -> Row:
+    """Keep a new, empty session."""
+    remember(connection, principal, now)
+    row = new_session(principal, assistant_id=assistant_id, now=now) | values
+    connection.execute(insert(sessions), row)
+    return row | {"archived_at": None, "deleted_at": None}
+
+
+def read_session(
+    connection: Connection, principal: Principal, session_id: str, *, deleted: bool = False
+) -> Row:
+    """Return one's own session. Raises NotFound for any other, and for a deleted one unless asked for."""
+    query = select(sessions).where(sessions.c.id == session_id, sessions.c.person_id == principal.person_id)
+    if not deleted:
+        query = query.where(sessions.c.deleted_at.is_(None))
+    found = connection.execute(query).mappings().one_or_none()
+    if found is None:
+        raise NotFound
+    return dict(found)
+
+
+def list_sessions(connection: Connection, query: SessionQuery) -> tuple[list[Row], str | None]:
+    """Return a page of one's sessions, newest activity first, and the cursor of the next one."""
+    wanted = select(sessions).where(
+        sessions.c.person_id == query.principal.person_id,
+        sessions.c.deleted_at.is_(None),
+        sessions.c.archived_at.is_not(None) if query.archived else sessions.c.archived_at.is_(None),
+    )
+    if query.text:
+        pattern = folded(bindparam("pattern", _contains(query.text)))
+        said = exists().where(
+            messages.c.session_id == sessions.c.id, folded(messages.c.content).like(pattern, escape="\\")
+        )
+        wanted = wanted.where(or_(folded(sessions.c.title).like(pattern, escape="\\"), said))
+    if query.page.cursor is not None:
+        moment, session_id = decode_moment(query.page.cursor)
+        wanted = wanted.where(
+            or_(
+                sessions.c.last_active_at < moment,
+                (sessions.c.last_active_at == moment) & (sessions.c.id < session_id),
+            )
+        )
+    wanted = wanted.order_by(sessions.c.last_active_at.desc(), sessions.c.id.desc())
+    rows = [dict(row) for row in connection.execute(wanted.limit(query.page.limit + 1)).mappings()]
+    if len(rows) <= query.page.limit:
+        return rows, None
+    rows.pop()
+    return rows, encode_moment(rows[-1]["last_active_at"], rows[-1]["id"])
+
+
+def change_session(
+    connection: Connection,
+    principal: Principal,
+    session_id: str,
+    values: Row,
+    *,
+    now: datetime,
+    deleted: bool = False,
+) -> Row:
+    """Change one's own session. Raises NotFound."""
+    row = read_session(connection, principal, session_id, deleted=deleted)
+    connection.execute(update(sessions).where(sessions.c.id == session_id).values(updated_at=now, **values))
+    return row | values | {"updated_at": now}
+
+
+def suggest_title(connection: Connection, session_id: str, title: str) -> None:
+    """Take a model's title, unless a person has named the session meanwhile."""
+    connection.execute(
+        update(sessions)
+        .where(
+            sessions.c.id == session_id, or_(sessions.c.title_by.is_(None), sessions.c.title_by == "words")
+        )
+        .values(title=title, title_by="model")
+    )
+
+
+def delete_session(connection: Connection, principal: Principal, session_id: str, *, now: datetime) -> None:
+    """Hide one's own session (it can be restored) and ask its runs to stop. Raises NotFound."""
+    change_session(connection, principal, session_id, {"deleted_at": now}, now=now)
+    _stop_runs_of(connection, [session_id])
+
+
+def delete_sessions(connection: Connection, principal: Principal, *, now: datetime) -> int:
+    """Hide all of one's sessions; return how many."""
+    own = [
+        row.id
+        for row in connection.execute(
+            update(sessions)
+            .where(sessions.c.person_id == principal.person_id, sessions.c.deleted_at.is_(None))
+            .values(deleted_at=now, updated_at=now)
+            .returning(sessions.c.id)
+        )
+    ]
+    _stop_runs_of(connection, own)
+    return len(own)
+
+
+def ask_to_stop(connection: Connection, principal: Principal, run_id: str, *, now: datetime) -> None:
+    """Write down that a run shall stop; one that has not begun is stopped here and now."""
+    own = (runs.c.id == run_id, runs.c.person_id == principal.person_id)
+    connection.execute(
+        update(runs).where(*own, runs.c.status == Status.STREAMING.value).values(stop_requested=True)
+    )
+    stopped = connection.execute(
+        update(runs)
+        .where(*own, runs.c.status == Status.PENDING.value)
+        .values(status=Status.STOPPED.value, stop_requested=True, finished_at=now)
+        .returning(runs.c.message_id)
+    ).scalar()
+    if stopped is not None:
+        connection.execute(
+            update(messages)
+            .where(messages.c.id == stopped)
+            .values(status=Status.STOPPED.value, finish_reason=Status.STOPPED.value)
+        )
+
+
+def read_message(connection: Connection, principal: Principal, message_id: str) -> Row:
+    """Return one's own message with its run, feedback and siblings. Raises NotFound."""
+    found = connection.execute(
+        select(messages)
+        .join(sessions, sessions.c.id == messages.c.session_id)
+        .where(
+            messages.c.id == message_id,
+            messages.c.person_id == principal.person_id,
+            sessions.c.deleted_at.is_(None),
+        )
+    ).mappings()
+    row = found.one_or_none()
+    if row is None:
+        raise NotFound
+    return _completed(connection, [dict(row)])[0]
+
+
+def plain_message(connection: Connection, message_id: str) -> Row:
+    """Return a message for the system's own use."""
+    return dict(connection.execute(select(messages).where(messages.c.id == message_id)).mappings().one())
+
+
+def branch(
+    connection: Connection, session: Row, *, before: str | None, limit: int
+) -> tuple[list[Row], str | None]:
+    """Return the newest ``limit`` messages of the branch in view, in the order they were said.
+
+    ``before`` is the message that the page ends just before; the second value is that of the next page. The
+    way goes from the leaf by parents, so its cost is that of the page and not of the session.
+    """
+    rows = ancestors(connection, session["id"], before or session["leaf_id"], limit + (2 if before else 1))
+    if before:
+        if not rows:
+            raise NotFound
+        rows = rows[:-1]
+    more = len(rows) > limit
+    page = rows[-limit:]
+    return _completed(connection, page), page[0]["id"] if more else None
+
+
+def ancestors(connection: Connection, session_id: str, message_id: str | None, limit: int) -> list[Row]:
+    """Return a message and those before it on its branch, at most ``limit``, oldest first."""
+    if message_id is None:
+        return []
+    start = (
+        select(messages.c.id, messages.c.parent_id, bindparam("depth", 1).label("depth"))
+        .where(messages.c.id == message_id, messages.c.session_id == session_id)
+        .cte("way", recursive=True)
+    )
+    way = start.union_all(
+        select(_step.c.id, _step.c.parent_id, start.c.depth + 1)
+        .join(start, _step.c.id == start.c.parent_id)
+        .where(start.c.depth < limit)
+    )
+    found = connection.execute(
+        select(messages).join(way, way.c.id == messages.c.id).order_by(way.c.depth.desc())
+    ).mappings()
+    return [dict(row) for row in found]
+
+
+def set_feedback(
+    connection: Connection, principal: Principal, message_id: str, values: Row, *, now: datetime
+) -> Row:
+    """Keep one's feedback on a reply. Raises NotFound for what is no reply of one's own."""
+    row = read_message(connection, principal, message_id)
+    if row["role"] != MessageRole.ASSISTANT.value:
+        raise NotFound
+    changed = connection.execute(
+        update(feedback).where(feedback.c.message_id == message_id).values(updated_at=now, **values)
+    )
+    if changed.rowcount == 0:
+        connection.execute(
+            insert(feedback),
+            {
+                "message_id": message_id,
+                "person_id": principal.person_id,
+                "created_at": now,
+                "updated_at": now,
+                **values,
+            },
+        )
+    return row | {"rating": values["rating"], "feedback_text": values["text"]}
+
+
+def forget_events(connection: Connection, before: datetime) -> int:
+    """Drop the logs of runs that ended before a moment; their messages stay. Return how many rows went."""
+    ended = select(runs.c.id).where(runs.c.finished_at < before)
+    return connection.execute(delete(run_events).where(run_events.c.run_id.in_(ended))).rowcount
+
+
+def count_active(connection: Connection) -> int:
+    """Return how many runs are waiting or under way, anywhere."""
+    return connection.execute(
+        select(func.count()).select_from(runs).where(runs.c.status.in_(ACTIVE))
+    ).scalar_one()
+
+
+def _stop_runs_of(connection: Connection, session_ids: list[str]) -> None:
+    connection.execute(
+        update(runs)
+        .where(runs.c.session_id.in_(session_ids), runs.c.status.in_(ACTIVE))
+        .values(stop_requested=True)
+    )
+
+
+def _completed(connection: Connection, rows: list[Row]) -> list[Row]:
+    """Add to messages what other tables know of them: run, feedback, and siblings in the tree."""
+    if not rows:
+        return rows
+    ids = [row["id"] for row in rows]
+    known: dict[str, Row] = {
+        row.message_id: {"run_id": row.id, "rating": row.rating, "feedback_text": row.text}
+        for row in connection.execute(
+            select(runs.c.id, runs.c.message_id, feedback.c.rating, feedback.c.text)
+            .outerjoin(feedback, feedback.c.message_id == runs.c.message_id)
+            .where(runs.c.message_id.in_(ids))
+        )
+    }
+    families = _families(connection, rows)
+    for row in rows:
+        row.update(known.get(row["id"], {"run_id": None, "rating": None, "feedback_text": None}))
+        row["siblings"] = families.get(row["parent_id"], [row["id"]])
+    return rows
+
+
+def _families(connection: Connection, rows: list[Row]) -> dict[str | None, list[str]]:
+    parents = {row["parent_id"] for row in rows}
+    session_id = rows[0]["session_id"]
+    among: Any = messages.c.parent_id.in_([parent for parent in parents if parent])
+    if None in parents:
+        among = or_(among, messages.c.parent_id.is_(None))
+    found = connection.execute(
+        select(messages.c.id, messages.c.parent_id)
+        .where(messages.c.session_id == session_id, among)
+        .order_by(messages.c.id)
+    )
+    families: dict[str | None, list[str]] = {}
+    for row in found:
+        families.setdefault(row.parent_id, []).append(row.id)
+    return families
+
+
+def _contains(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

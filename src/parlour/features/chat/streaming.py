@@ -1,0 +1,34 @@
+"""Follows a run and writes it as Server-Sent Events."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from parlour.features.chat.log import StreamCut
+from parlour.features.chat.service import Chat
+from parlour.features.chat.values import Run
+from parlour.infra.observability.metrics import Metrics
+from parlour.infra.web.sse import DONE
+from parlour.vocabulary.events import BEGINNING, Entry, EventKind, Position
+
+_DRAINING = Entry(BEGINNING, EventKind.DRAINING, b"{}").sse
+
+
+async def frames(chat: Chat, run: Run, after: Position, metrics: Metrics) -> AsyncGenerator[bytes, None]:
+    """Yield frames of everything after a position, then ``[DONE]``; an empty one is a heartbeat.
+
+    Events that are there at once go out in one piece. A stream that has to be taken up again elsewhere ends
+    with ``draining`` and without ``[DONE]``.
+    """
+    metrics.stream_opened(resumed=after != BEGINNING)
+    try:
+        async with aclosing(chat.follow(run, after)) as batches:
+            async for entries in batches:
+                if len(entries) == 1:
+                    yield entries[0].sse
+                else:
+                    yield b"".join(entry.sse for entry in entries)
+        yield DONE
+    except StreamCut:
+        yield _DRAINING
+    finally:
+        metrics.stream_closed()

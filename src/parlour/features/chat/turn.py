@@ -1,0 +1,269 @@
+"""One message, from being accepted to being answered. Read this first.
+
+``accept`` keeps the message and begins a run; ``run`` answers it, as a task that belongs to no connection;
+whoever wants to see the answer follows the log. Stages never call each other, and no transaction is open
+while tokens flow.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from parlour.features.assistants.loop import Cited, loop
+from parlour.features.assistants.service import Agent, Assistants
+from parlour.features.chat import store, store_accept, store_runs
+from parlour.features.chat.log import LiveRun, Log
+from parlour.features.chat.outcomes import describe_failure, prompt_tokens, settle
+from parlour.features.chat.schemas import citation_json, end_event, meta_event, outcome_row, start_event
+from parlour.features.chat.store_accept import RememberPerson
+from parlour.features.chat.titles import first_words
+from parlour.features.chat.values import Accepted, Lease, LeaseLost, Outcome, Row, Run, Send
+from parlour.features.context.window import Budget, build
+from parlour.infra.observability.metrics import Metrics
+from parlour.infra.storage.database import WORKER, Database
+from parlour.llm.model import Finish, Text, Turn
+from parlour.vocabulary.citation import Passage
+from parlour.vocabulary.errors import Unavailable
+from parlour.vocabulary.events import Entry, EventKind
+from parlour.vocabulary.messages import FinishReason, MessageRole, Status
+from parlour.vocabulary.principal import Principal
+
+OWNERS_AT_MOST = 5  # a run that outlived so many owners probably ends them: it fails instead of trying on
+STORAGE_PATIENCE_SECONDS = 30.0  # P-21: an answer waits so long in memory for a database that is away
+
+_log = structlog.get_logger(__name__)
+
+
+class Lookup(Protocol):
+    """What knowledge offers to a turn."""
+
+    async def search(self, question: str, *, earlier: Sequence[str] = ()) -> tuple[Passage, ...]:
+        """Return passages that may answer ``question``, asked after ``earlier`` ones, best first."""
+        ...
+
+
+AfterTurn = Callable[[Run, Outcome], Coroutine[None, None, None]]
+
+
+class Turns:
+    """Accepts messages and runs the answers of this process."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        log: Log,
+        lease: Lease,
+        assistants: Assistants,
+        knowledge: Lookup,
+        budget: Budget,
+        metrics: Metrics,
+        remember: RememberPerson,
+        after_turn: AfterTurn,
+    ) -> None:
+        """Work as the owner that ``lease`` names; ``after_turn`` is told of every answered message."""
+        self._database = database
+        self._log = log
+        self._lease = lease
+        self._assistants = assistants
+        self._knowledge = knowledge
+        self._budget = budget
+        self._metrics = metrics
+        self._remember = remember
+        self._after_turn = after_turn
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stopping: set[str] = set()
+        self._followers: set[asyncio.Task[None]] = set()
+
+    async def accept(self, principal: Principal, send: Send) -> Accepted:
+        """Keep a message, begin its answer, and return once both are durable."""
+        now, title = datetime.now(UTC), first_words(send.text)
+        accepted = await self._database.write(
+            principal,
+            lambda connection: store_accept.accept(
+                connection, principal, send, lease=self._lease, title=title, now=now, remember=self._remember
+            ),
+        )
+        if not accepted.replayed:
+            self._metrics.message(MessageRole.USER)
+        return self._begun(accepted)
+
+    async def accept_again(self, principal: Principal, message_id: str, send: Send) -> Accepted:
+        """Begin another answer beside one that exists."""
+        now = datetime.now(UTC)
+        accepted = await self._database.write(
+            principal,
+            lambda connection: store_accept.accept_again(
+                connection, principal, message_id, send, lease=self._lease, now=now
+            ),
+        )
+        return self._begun(accepted)
+
+    def start(self, run: Run) -> None:
+        """Answer a run that this process owns."""
+        live = self._log.open(run) if run.fence == 1 else None
+        task = asyncio.create_task(self._run(run, live), name=f"run {run.id}")
+        self._tasks[run.id] = task
+        task.add_done_callback(lambda _: self._forget(run.id))
+
+    def notice_stops(self, run_ids: set[str]) -> None:
+        """Stop those of the runs that are answered here."""
+        for run_id in run_ids - self._stopping:
+            task = self._tasks.get(run_id)
+            if task is not None:
+                self._stopping.add(run_id)
+                task.cancel()
+
+    async def finish_all(self, seconds: float) -> None:
+        """Let answers in progress end for a while, then leave the rest to whoever takes them up."""
+        tasks = {*self._tasks.values(), *self._followers}
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _forget(self, run_id: str) -> None:
+        self._tasks.pop(run_id, None)
+        self._stopping.discard(run_id)
+
+    def _begun(self, accepted: Accepted) -> Accepted:
+        if accepted.owned:
+            self.start(accepted.run)
+        return accepted
+
+    async def _run(self, run: Run, live: LiveRun | None) -> None:
+        structlog.contextvars.bind_contextvars(run_id=run.id, session_id=run.session_id)
+        outcome = Outcome()
+        try:
+            if live is None:
+                live = self._log.open(run, await self._log.stored_text(run))
+            await self._answer(run, live, outcome)
+        except asyncio.CancelledError:
+            if run.id not in self._stopping or live is None:
+                raise
+            outcome.status, outcome.finish_reason = Status.STOPPED, FinishReason.STOPPED
+        except Exception as error:  # noqa: BLE001 - whatever broke, the run ends in words, and the log has it
+            outcome.status, outcome.error = Status.FAILED, describe_failure(error)
+            self._metrics.error(outcome.error["code"])
+        self._stopping.add(run.id)  # too late to stop it: its end is being stored
+        if live is not None:
+            await self._finish(run, live, outcome)
+
+    async def _answer(self, run: Run, live: LiveRun, outcome: Outcome) -> None:
+        """Search, build the prompt, and let the agent speak into the log."""
+        self._begin_log(run, live)
+        agent = self._assistants.choose(run.assistant_id, run.model)
+        outcome.agent, outcome.model, outcome.provider = agent.name, agent.model.name, agent.model.provider
+        turns = await self._history(run)
+        live.append(EventKind.STATUS, {"stage": "searching"})
+        begun = time.perf_counter()
+        earlier = [turn.content for turn in turns[:-1] if turn.role == "user"]
+        passages = await self._knowledge.search(turns[-1].content, earlier=earlier)
+        self._metrics.stage("searching", time.perf_counter() - begun)
+        prompt = build(
+            system=agent.system_prompt, turns=turns, passages=passages, budget=self._budget, partial=live.text
+        )
+        outcome.input_estimate = prompt_tokens(prompt)
+        live.append(*meta_event(outcome_row(outcome)))
+        live.append(EventKind.STATUS, {"stage": "waiting"})
+        async with aclosing(loop(agent, prompt)) as events:
+            async for event in events:
+                if isinstance(event, Text):
+                    if outcome.ttft_ms is None:
+                        self._first_word(run, agent, outcome)
+                    live.append_text(event.content)
+                elif isinstance(event, Cited):
+                    outcome.citations.append(event.citation)
+                    live.append(EventKind.CITATION, citation_json(event.citation))
+                elif isinstance(event, Finish):
+                    outcome.finish_reason, outcome.usage = event.reason, event.usage
+
+    def _begin_log(self, run: Run, live: LiveRun) -> None:
+        if run.fence > OWNERS_AT_MOST:
+            raise Unavailable("The answer broke off several times. Your question is kept; try again.")
+        if run.fence > 1:
+            # Readers of an earlier owner may hold more than it got stored.
+            live.append(EventKind.REWIND, {"length": live.length})
+        live.append(*start_event(run))
+
+    async def _history(self, run: Run) -> list[Turn]:
+        rows = await self._database.read(
+            WORKER,
+            lambda connection: store.ancestors(
+                connection, run.session_id, run.user_message_id, self._budget.messages + 1
+            ),
+        )
+        return [
+            Turn("user" if row["role"] == MessageRole.USER.value else "assistant", row["content"])
+            for row in rows
+            if row["content"]
+        ]
+
+    def _first_word(self, run: Run, agent: Agent, outcome: Outcome) -> None:
+        outcome.ttft_ms = _milliseconds_since(run.created_at)
+        self._metrics.first_token(agent.model.provider, outcome.ttft_ms / 1000)
+
+    async def _finish(self, run: Run, live: LiveRun, outcome: Outcome) -> None:
+        """Store how it came out, then show the end, then begin what waited for it."""
+        outcome.content = live.text
+        outcome.latency_ms = _milliseconds_since(run.created_at)
+        settle(outcome)
+        row = outcome_row(outcome)
+        try:
+            async with live.writing:
+                entries = live.ending(*end_event(row))
+                following = await self._store_end(run, outcome, entries)
+                live.end(entries)
+        except (LeaseLost, Unavailable) as error:
+            _log.warning("run_lost", fence=run.fence, cause=error.cause)
+            live.lose()
+            return
+        finally:
+            self._log.close(live)
+        self._count(outcome, row)
+        if following is not None:
+            self.start(following)
+        follower = asyncio.create_task(self._after_turn(run, outcome))
+        self._followers.add(follower)
+        follower.add_done_callback(self._followers.discard)
+
+    async def _store_end(self, run: Run, outcome: Outcome, entries: list[Entry]) -> Run | None:
+        now = datetime.now(UTC)
+        deadline = time.monotonic() + STORAGE_PATIENCE_SECONDS
+        while True:
+            try:
+                return await self._database.write(
+                    WORKER,
+                    lambda connection: store_runs.finish(
+                        connection, self._lease, run, outcome, entries, now=now
+                    ),
+                )
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.5)
+
+    def _count(self, outcome: Outcome, row: Row) -> None:
+        self._metrics.message(MessageRole.ASSISTANT)
+        self._metrics.run_ended(outcome.status)
+        self._metrics.stage("total", row["latency_ms"] / 1000)
+        if outcome.usage is not None and outcome.provider is not None:
+            self._metrics.usage(outcome.provider, outcome.usage)
+        _log.info(
+            "run_ended",
+            status=outcome.status.value,
+            model=outcome.model,
+            latency_ms=outcome.latency_ms,
+            ttft_ms=outcome.ttft_ms,
+            error=outcome.error and outcome.error["code"],
+        )
+
+
+def _milliseconds_since(moment: datetime) -> int:
+    return max(0, round((datetime.now(UTC) - moment).total_seconds() * 1000))

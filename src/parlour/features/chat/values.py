@@ -1,0 +1,107 @@
+"""Frozen values that the room's store, turn and routes hand to each other."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from parlour.vocabulary.citation import Citation
+from parlour.vocabulary.errors import ParlourError
+from parlour.vocabulary.messages import FinishReason, Status
+from parlour.vocabulary.principal import Principal
+from parlour.vocabulary.usage import Usage
+
+Row = dict[str, Any]
+"""A stored row by column name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message on its way in, already validated. Without ``parent_id`` it follows the leaf in view."""
+
+    text: str
+    assistant_id: str
+    session_id: str | None = None
+    parent_id: str | None = None
+    model: str | None = None
+    client_message_id: str | None = None
+    fingerprint: str | None = None
+    context: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One attempt to produce an assistant message, as its owner or a reader needs to know it."""
+
+    id: str
+    session_id: str
+    person_id: str
+    user_message_id: str
+    message_id: str
+    assistant_id: str
+    status: Status
+    fence: int
+    created_at: datetime
+    model: str | None = None
+    error: dict[str, Any] | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message that is kept, with the run that answers it. ``replayed``: it was kept before."""
+
+    run: Run
+    replayed: bool = False
+    owned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who holds runs here: this process's name and how long a hold lasts without renewal."""
+
+    owner: str
+    milliseconds: int = 10_000
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a reply came out; gathered while it streams, stored at its end."""
+
+    status: Status = Status.COMPLETED
+    finish_reason: FinishReason | None = None
+    content: str = ""
+    agent: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    citations: list[Citation] = field(default_factory=list)
+    input_estimate: int | None = None  # tokens of the prompt, once one was sent
+    usage: Usage | None = None
+    cost_usd: Decimal | None = None
+    latency_ms: int | None = None
+    ttft_ms: int | None = None
+    error: dict[str, Any] | None = None
+
+
+class LeaseLost(ParlourError):
+    """Another process owns the run now; nothing was written."""
+
+    code = "lease_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is wanted."""
+
+    limit: int
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionQuery:
+    """Which sessions are wanted."""
+
+    principal: Principal
+    page: Page
+    text: str | None = None
+    archived: bool = False

@@ -1,0 +1,44 @@
+"""The window: the newest messages within a budget of tokens, always with the newest user message."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from parlour.llm.model import Prompt, Turn
+from parlour.llm.tokens import estimate_tokens
+from parlour.vocabulary.citation import Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much of a conversation a model is shown: earlier messages, and tokens for all of the prompt."""
+
+    messages: int = 20
+    tokens: int = 16_000
+
+
+def build(
+    *,
+    system: str,
+    turns: Sequence[Turn],
+    passages: tuple[Passage, ...],
+    budget: Budget,
+    partial: str = "",
+) -> Prompt:
+    """Return the prompt for the last of ``turns`` (a user's), in the order things were said.
+
+    Tokens are estimated on the safe side. The system prompt, the passages and the newest message are always
+    kept; of what was said before, the oldest goes first, and an answer never stands without its question.
+    """
+    *earlier, newest = turns
+    left = budget.tokens - sum(
+        estimate_tokens(text) for text in (system, newest.content, partial, *(p.text for p in passages))
+    )
+    kept: list[Turn] = []
+    for turn in reversed(earlier[-budget.messages :] if budget.messages else []):
+        left -= estimate_tokens(turn.content)
+        if left < 0:
+            break
+        kept.append(turn)
+    while kept and kept[-1].role == "assistant":
+        kept.pop()
+    return Prompt(system=system, turns=(*reversed(kept), newest), passages=tuple(passages), partial=partial)

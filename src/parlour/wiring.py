@@ -1,0 +1,289 @@
+"""The only file that picks implementations: from settings to the living server."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from fastapi import APIRouter
+
+from parlour import __version__
+from parlour.entrypoints.http import aliases
+from parlour.features.assistants import routes as assistant_routes
+from parlour.features.assistants.service import Assistant, Assistants, Suggestion
+from parlour.features.chat import routes as chat_routes
+from parlour.features.chat.journal import Journal
+from parlour.features.chat.log import Log
+from parlour.features.chat.reaper import Reaper
+from parlour.features.chat.service import Chat
+from parlour.features.chat.titles import Titles
+from parlour.features.chat.turn import Turns
+from parlour.features.chat.values import Lease
+from parlour.features.context.window import Budget
+from parlour.features.knowledge.bundled import bundled_folder
+from parlour.features.knowledge.service import Knowledge
+from parlour.features.people import routes as people_routes
+from parlour.features.people.keys import signing_secret
+from parlour.features.people.service import People
+from parlour.features.people.store import remember
+from parlour.features.people.tokens import Tokens
+from parlour.infra.observability.health import Health, HealthCheck, HealthState
+from parlour.infra.observability.loop_watch import LoopWatch
+from parlour.infra.observability.metrics import Metrics
+from parlour.infra.storage.opening import ServerLock, embedded_file, open_database
+from parlour.infra.storage.space import SpaceCheck
+from parlour.infra.supervision import supervise
+from parlour.infra.web.outbound import open_session
+from parlour.llm.model import Model
+from parlour.llm.providers.builtin import BuiltinModel
+from parlour.llm.providers.openai_compatible import OpenAICompatible
+from parlour.llm.retry import Retrying
+from parlour.llm.timeouts import Timeouts
+from parlour.settings import Settings
+from parlour.vocabulary.errors import Unavailable
+from parlour.vocabulary.ids import new_id
+
+START_PATIENCE_SECONDS = 2.0  # between two looks at a database that is not there yet
+
+SYSTEM_PROMPT = (
+    "You are {name}, a helpful assistant on a website. Answer in the language of the question, in plain and "
+    "friendly words, as briefly as the matter allows. Use Markdown where it helps reading. If you do not "
+    "know something, say so instead of guessing."
+)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A health check made of a function."""
+
+    name: str
+    check: Callable[[], Coroutine[None, None, Health]]
+
+
+class Parlour:
+    """The server's living parts, and the order in which they begin and end."""
+
+    def __init__(self, settings: Settings, announce: Callable[[str], None]) -> None:
+        """Put everything together; ``announce`` tells the operator the owner's sign-in link.
+
+        Raises a ParlourError when another server has the embedded database, or secrets lie open.
+        """
+        self._settings = settings
+        self._announce = announce
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = embedded_file(settings.storage_url)
+        self._lock = ServerLock(file) if file is not None else None
+        self._embedded = file is not None
+        self.database = open_database(settings.storage_url)
+        self.metrics = Metrics()
+        self.draining = False
+        self._models: dict[str, Model] = {}
+        self._closing = AsyncExitStack()
+        self._background: list[asyncio.Task[None]] = []
+        self._watch = LoopWatch(self.metrics)
+        self.knowledge = Knowledge(_folders(settings))
+        self.people = People(self.database, _tokens(settings))
+        self.assistants = Assistants([_assistant(settings)], self._models, default_model=settings.provider)
+        self._build_chat(settings)
+
+    def _build_chat(self, settings: Settings) -> None:
+        lease = Lease(owner=new_id())
+        log = Log(self.database)
+        self._log_of_runs = log
+        self.journal = Journal(self.database, log, lease, self.metrics)
+        self.titles = Titles(self.database)
+        self.turns = Turns(
+            database=self.database,
+            log=log,
+            lease=lease,
+            assistants=self.assistants,
+            knowledge=self.knowledge,
+            budget=Budget(messages=settings.chat.history_limit),
+            metrics=self.metrics,
+            remember=remember,
+            after_turn=self.titles.after_turn,
+        )
+        self.reaper = Reaper(
+            database=self.database,
+            log=log,
+            turns=self.turns,
+            lease=lease,
+            metrics=self.metrics,
+            alone=self._embedded,
+            event_retention=timedelta(seconds=settings.chat.event_retention),
+        )
+        self.chat = Chat(
+            database=self.database,
+            log=log,
+            turns=self.turns,
+            assistants=self.assistants,
+            remember=remember,
+            message_limit=settings.chat.message_limit,
+        )
+
+    def routers(self) -> list[APIRouter]:
+        """Return the routes of all rooms. The aliases come first: theirs are the more exact addresses."""
+        return [
+            aliases.routes(self.chat, self.metrics),
+            chat_routes.routes(self.chat, self.metrics),
+            assistant_routes.routes(self.assistants, self._rests_on),
+            people_routes.routes(self.people),
+        ]
+
+    def checks(self) -> Sequence[HealthCheck]:
+        """Return what ``/health`` looks at."""
+        return [
+            _Check("database", self._database_health),
+            SpaceCheck(self._settings.data_dir),
+            _Check("models", self._models_health),
+            _Check("knowledge", self._knowledge_health),
+            self._watch,
+        ]
+
+    async def start(self) -> None:
+        """Begin to work; a database that is not there yet is waited for while requests are refused."""
+        await self._closing.enter_async_context(self._watch)
+        await self._add_models()
+        await self.knowledge.refresh()
+        if self._embedded:
+            await self.database.migrate()
+            await self._begin()
+        else:
+            self._background.append(asyncio.create_task(self._begin_when_reachable()))
+
+    def begin_drain(self) -> None:
+        """Accept nothing more, and send readers to come back later or elsewhere."""
+        self.draining = True
+        self.chat.drain()
+        self._log_of_runs.drain()
+
+    async def stop(self) -> None:
+        """End in order: answers in progress may finish, what is left is handed over, nothing is lost."""
+        self.begin_drain()
+        await self.turns.finish_all(self._settings.server.drain_seconds)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        with suppress(Unavailable):  # without a database the leases run out by themselves
+            await self.journal.flush()
+            await self.reaper.release()
+        await self._closing.aclose()
+        await self.database.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    async def _begin_when_reachable(self) -> None:
+        while True:
+            try:
+                await self.database.check()
+                break
+            except Unavailable as error:
+                _log.warning("database_not_ready", reason=str(error), cause=error.cause)
+                await asyncio.sleep(START_PATIENCE_SECONDS)
+        await self._begin()
+
+    async def _begin(self) -> None:
+        works = {
+            "journal": self.journal.keep,
+            "leases": self.reaper.hold,
+            "reaper": self.reaper.reap,
+            "sweep": self.reaper.sweep,
+        }
+        for name, work in works.items():
+            self._background.append(asyncio.create_task(supervise(name, work), name=name))
+        token = await self.people.owner_link_token()
+        if token is not None:
+            server = self._settings.server
+            base = server.public_url or f"http://localhost:{server.port}"
+            self._announce(f"{base}/#sign-in={token}")
+
+    async def _add_models(self) -> None:
+        self._models["builtin"] = BuiltinModel()
+        settings = self._settings
+        if not settings.openai.configured:
+            return
+        session = open_session(user_agent=f"parlour/{__version__}")
+        self._closing.push_async_callback(session.close)
+        key = settings.openai.api_key
+        limits = settings.models
+        model = Retrying(
+            OpenAICompatible(
+                session=session,
+                base_url=settings.openai.base_url,
+                api_key=key.get_secret_value() if key else "",
+                model=settings.openai.model,
+                timeouts=Timeouts(
+                    limits.connect_timeout,
+                    limits.first_token_timeout,
+                    limits.stall_timeout,
+                    limits.total_timeout,
+                ),
+            )
+        )
+        self._models["openai"] = model
+        if settings.provider == "openai":
+            self.titles.model = model
+
+    def _rests_on(self) -> str:
+        count = self.knowledge.document_count
+        if count == 0:
+            return ""
+        return "Answers come from one document." if count == 1 else f"Answers come from {count} documents."
+
+    async def _database_health(self) -> Health:
+        try:
+            await self.database.check()
+        except Unavailable as error:
+            return Health(HealthState.UNHEALTHY, f"{error} {error.cause or ''}".strip())
+        return Health(HealthState.HEALTHY, "Answers, with the schema of this version.")
+
+    async def _models_health(self) -> Health:
+        if self._settings.provider not in self._models:
+            return Health(
+                HealthState.DEGRADED,
+                f"The provider {self._settings.provider} is chosen but not set up: give OPENAI_API_KEY.",
+            )
+        return Health(HealthState.HEALTHY, f"Available: {', '.join(self._models)}.")
+
+    async def _knowledge_health(self) -> Health:
+        unreadable = self.knowledge.unreadable
+        if unreadable:
+            return Health(HealthState.DEGRADED, f"{len(unreadable)} files cannot be read.")
+        return Health(HealthState.HEALTHY, f"{self.knowledge.document_count} documents.")
+
+
+def _folders(settings: Settings) -> list[Path]:
+    if not settings.knowledge.enabled:
+        return []
+    own = settings.knowledge.folder
+    return [bundled_folder(), *([own] if own is not None else [])]
+
+
+def _tokens(settings: Settings) -> Tokens:
+    foreign = settings.identity.jwt_secret
+    return Tokens(
+        secret=signing_secret(settings.data_dir),
+        foreign_secret=foreign.get_secret_value().encode() if foreign else None,
+    )
+
+
+def _assistant(settings: Settings) -> Assistant:
+    name = settings.assistant.name
+    return Assistant(
+        id="default",
+        name=name,
+        description="Answers from the knowledge it was given, and shows its sources.",
+        greeting="What would you like to know?",
+        system_prompt=settings.assistant.system_prompt or SYSTEM_PROMPT.format(name=name),
+        suggestions=(
+            Suggestion("Connect a model", "How do I connect OpenAI?"),
+            Suggestion("Add your documents", "How do I let it answer from my own files?"),
+            Suggestion("Put it on a server", "What should I set up before running it in production?"),
+            Suggestion("Build with it", "How do I send a message with the HTTP API?"),
+        ),
+    )

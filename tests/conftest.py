@@ -1,0 +1,11 @@
+"""Fixtures that every test may use."""
+
+import pytest
+
+pytest_plugins = ["tests.services.postgres"]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run asynchronous tests on asyncio, as the server does."""
+    return "asyncio"
