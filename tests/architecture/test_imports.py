@@ -40,7 +40,7 @@ VIOLATIONS = {
     "rooms": ("features/people/tables.py", "import parlour.features.chat"),
     "inside-a-room": ("features/chat/tables.py", "import parlour.features.chat.routes"),
     "providers": ("llm/providers/openai_compatible.py", "import parlour.llm.providers.builtin"),
-    "no-cycles": ("infra/storage/schema.py", "import parlour.infra.storage.sqlite"),
+    "no-cycles": ("infra/storage/database.py", "import parlour.infra.storage.sqlite"),
     "settings": ("features/chat/service.py", "import parlour.settings"),
     "web-framework": ("features/chat/service.py", "import fastapi"),
     "sql": ("features/chat/service.py", "import sqlalchemy"),
