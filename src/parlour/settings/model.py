@@ -217,10 +217,10 @@ class OpenAISettings(Section):
         example="http://127.0.0.1:11434/v1",
     )
     model: str = _setting(
-        "gpt-5.4-mini",
+        "gpt-6.1-terra",
         env="OPENAI_MODEL",
         meaning="Model that answers.",
-        example="gpt-5.4-mini",
+        example="gpt-6.1-terra",
         min_length=1,
         max_length=200,
     )

@@ -70,6 +70,7 @@ def build_http(
     )
     app.state.doorkeeper = doorkeeper
     app.state.public_url = public_url
+    app.state.metrics = metrics
     problems.install(app, count=metrics.error)
     for router in routers:
         app.include_router(router)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from parlour.vocabulary.errors import Unavailable
 
+FOLDER = "secrets"
 FILE = "token-signing.key"
 SECRET_BYTES = 48
 
@@ -17,10 +18,11 @@ def signing_secret(data_dir: Path) -> bytes:
     Replicas must see the same file. Raises Unavailable, with the command that mends it, when the file or its
     folder is open to others or cannot be made.
     """
-    folder = data_dir / "secrets"
+    folder = data_dir / FOLDER
     file = folder / FILE
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         _refuse_open(folder, "700")
         if not file.exists():
             _create(file)

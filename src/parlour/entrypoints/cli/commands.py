@@ -1,0 +1,162 @@
+"""The commands and their options. Settings are checked before anything heavy is imported (F-041).
+
+Exit status: 0 done, 1 it could not be done, 2 the command or a setting is wrong.
+"""
+
+import asyncio
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from parlour import __version__
+from parlour.settings import SettingsError, load, show
+from parlour.vocabulary.errors import ParlourError
+from parlour.vocabulary.principal import Role
+
+FAILED = 1
+WRONG = 2
+INTERRUPTED = 130
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings file; else parlour.toml here or in the data folder."),
+]
+
+
+def run(*, application: str) -> NoReturn:
+    """Run the command in ``sys.argv``; every expected failure is one clear line per mistake.
+
+    ``application`` names (``module:function``) what makes the application: it stands above the command line.
+    """
+    try:
+        _commands(application)()
+        status = 0
+    except SettingsError as error:
+        status = _fail(WRONG, *error.problems)
+    except ParlourError as error:
+        status = _fail(FAILED, str(error) + (f" ({error.cause})" if error.cause else ""))
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def _fail(status: int, *lines: str) -> int:
+    for line in lines:
+        typer.echo(f"parlour: {line}", err=True)
+    return status
+
+
+def _late(name: str) -> Any:  # noqa: ANN401 - whatever stands there
+    """Import by name, once the settings hold."""
+    return pkgutil.resolve_name(name)
+
+
+def _commands(application: str) -> typer.Typer:
+    root = typer.Typer(
+        name="parlour",
+        help="Parlour, a self-hosted chatbot server.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+    @root.callback()
+    def options(
+        *,
+        version: Annotated[
+            bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        pass
+
+    _add_serve(root, application)
+    _add_doctor(root)
+    root.add_typer(_config_commands(), name="config")
+    root.add_typer(_database_commands(), name="db")
+    root.add_typer(_people_commands(), name="users")
+    return root
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - how Typer calls it
+    if wanted:
+        typer.echo(f"parlour {__version__}")
+        raise typer.Exit
+
+
+def _add_serve(root: typer.Typer, application: str) -> None:
+    @root.command()
+    def serve(
+        host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+        port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+        config: ConfigOption = None,
+    ) -> None:
+        """Start the server."""
+        given = {"server.host": host, "server.port": port}
+        settings = load(
+            config=config, overrides={name: value for name, value in given.items() if value is not None}
+        )
+        serve_until_stopped = _late("parlour.entrypoints.cli.serving:serve")
+        serve_until_stopped(settings, lambda announce: _late(application)(settings, announce))
+
+
+def _add_doctor(root: typer.Typer) -> None:
+    @root.command()
+    def doctor(config: ConfigOption = None) -> None:
+        """Look at everything the server needs, and say in words what is wrong and how to mend it."""
+        settings = load(config=config)
+        examine = _late("parlour.entrypoints.cli.doctor:examine")
+        raise typer.Exit(0 if asyncio.run(examine(settings)) else FAILED)
+
+
+def _config_commands() -> typer.Typer:
+    commands = typer.Typer(help="Look at the settings.", no_args_is_help=True)
+
+    @commands.command()
+    def check(config: ConfigOption = None) -> None:
+        """Say whether the settings hold, and what is wrong if they don't."""
+        settings = load(config=config)
+        typer.echo(f"The settings are fine: {settings.environment}, data in {settings.data_dir}.")
+
+    @commands.command(name="show")
+    def show_values(config: ConfigOption = None) -> None:
+        """Print every setting in force. Secrets are hidden."""
+        pairs = show(load(config=config))
+        width = max(len(name) for name, _ in pairs)
+        for name, value in pairs:
+            typer.echo(f"{name:<{width}}  {value}")
+
+    return commands
+
+
+def _database_commands() -> typer.Typer:
+    commands = typer.Typer(help="Look after the database.", no_args_is_help=True)
+
+    @commands.command()
+    def upgrade(config: ConfigOption = None) -> None:
+        """Bring the database to this version. Safe to repeat, and while replicas start."""
+        settings = load(config=config)
+        asyncio.run(_late("parlour.entrypoints.cli.keeping:upgrade")(settings))
+        typer.echo("The database is up to date.")
+
+    return commands
+
+
+def _people_commands() -> typer.Typer:
+    commands = typer.Typer(help="Look after people.", no_args_is_help=True)
+
+    @commands.command()
+    def token(
+        role: Annotated[Role, typer.Option(help="What the token may do.")],
+        email: Annotated[str | None, typer.Option(help="Whose it is; made if unknown.")] = None,
+        config: ConfigOption = None,
+    ) -> None:
+        """Print a bearer token for scripts, and nothing else, on standard output."""
+        settings = load(config=config)
+        issue_token = _late("parlour.entrypoints.cli.keeping:issue_token")
+        typer.echo(asyncio.run(issue_token(settings, role, email)))
+
+    return commands
