@@ -127,12 +127,12 @@ class Parlour:
         )
 
     def routers(self) -> list[APIRouter]:
-        """Return the routes of all rooms. The aliases come first: theirs are the more exact addresses."""
+        """Return the routes of all rooms. The aliases come last: they take what no other address fits."""
         return [
-            aliases.routes(self.chat, self.metrics),
             chat_routes.routes(self.chat, self.metrics),
             assistant_routes.routes(self.assistants, self._rests_on),
             people_routes.routes(self.people),
+            aliases.routes(self.chat, self.metrics),
         ]
 
     def checks(self) -> Sequence[HealthCheck]:

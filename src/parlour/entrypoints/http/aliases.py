@@ -155,7 +155,8 @@ async def _plain(
                         pieces.append(b"%bdata: %b\n\n" % (name, entry.data))
                     elif entry.kind in (EventKind.ERROR, EventKind.REWIND, EventKind.RETRACT):
                         return  # this shape has no words for it: the end without [DONE] tells
-                yield b"".join(pieces) or PING
+                if pieces or not entries:
+                    yield b"".join(pieces) or PING
         yield f"id: {run.id}:end\n".encode() + DONE if named else DONE
     except StreamCut:
         return
