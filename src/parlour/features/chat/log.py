@@ -202,7 +202,7 @@ class Log:
                     yield entries
                 if done:
                     return
-                if self._draining and not entries:
+                if self._draining:
                     raise StreamCut
         finally:
             pulse.stop()
