@@ -24,7 +24,6 @@ help: ## List what make can do
 
 .PHONY: run
 run: setup ## Start Parlour here: brings what it needs, then serves (ARGS="--port 9000")
-	@$(PYTHON) scripts/page.py build --optional
 	@exec $(PYTHON) -m parlour serve $(ARGS)
 
 .PHONY: dev
@@ -32,8 +31,9 @@ dev: setup-dev ## Start Parlour for development: server and page reload when the
 	@exec $(PYTHON) scripts/dev.py $(ARGS)
 
 .PHONY: setup
-setup: ## Install into .venv what running needs
+setup: ## Install into .venv what running needs, and build the page
 	@$(PREPARE) run
+	@$(PYTHON) scripts/page.py build --optional
 
 .PHONY: setup-dev
 setup-dev: ## Install into .venv what development and tests need, too
