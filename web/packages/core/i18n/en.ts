@@ -55,6 +55,7 @@ export const en = {
   "composer.label": "Message",
   "composer.first": "What would you like to know?",
   "composer.next": "Ask a follow-up",
+  "composer.foot": "Answers come from your documents. Open a numbered source to check one.",
   "composer.send": "Send",
   "composer.stop": "Stop",
   "composer.counter": "{count} of {limit}",

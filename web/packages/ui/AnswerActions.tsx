@@ -1,0 +1,63 @@
+/** Under a settled answer: copy, answer again, helpful, not helpful. */
+import type { Rating } from "@client/types";
+import type { Entry } from "@core/conversation";
+import { Check, Copy, RefreshCw, ThumbsDown, ThumbsUp } from "lucide-react";
+import { useApp, useWords } from "./context";
+import { copyText, useMoment } from "./hooks";
+import { IconButton } from "./IconButton";
+
+interface Props {
+  entry: Entry;
+  uid: string;
+  resting: boolean;
+  last: boolean;
+}
+
+export function AnswerActions({ entry, uid, resting, last }: Props) {
+  const t = useWords();
+  const { chat } = useApp();
+  const [copied, showCopied] = useMoment(2_000);
+  const rate = (rating: Rating) => void chat.rate(uid, entry.key, entry.rating === rating ? null : rating);
+  return (
+    <div className={resting ? "actions at-rest" : "actions"}>
+      <IconButton
+        label={copied ? t("message.copied") : t("message.copyAnswer")}
+        onClick={async () => (await copyText(withSources(entry))) && showCopied()}
+      >
+        {copied ? <Check size={16} strokeWidth={1.75} /> : <Copy size={16} strokeWidth={1.75} />}
+      </IconButton>
+      {last && (
+        <IconButton label={t("message.regenerate")} onClick={() => void chat.regenerate(uid, entry.key)}>
+          <RefreshCw size={16} strokeWidth={1.75} />
+        </IconButton>
+      )}
+      <IconButton
+        label={t("message.helpful")}
+        aria-pressed={entry.rating === "up"}
+        onClick={() => rate("up")}
+      >
+        <ThumbsUp size={16} strokeWidth={1.75} />
+      </IconButton>
+      <IconButton
+        label={t("message.notHelpful")}
+        aria-pressed={entry.rating === "down"}
+        onClick={() => rate("down")}
+      >
+        <ThumbsDown size={16} strokeWidth={1.75} />
+      </IconButton>
+    </div>
+  );
+}
+
+/** The answer as markdown, with its sources below so that the numbers in it still mean something. */
+function withSources(entry: Entry): string {
+  const used = entry.citations.filter(({ number }) => entry.content.includes(`[${number}]`));
+  const lines = used.map(({ number, title, documentTitle, url }) => {
+    const name =
+      title && documentTitle && title !== documentTitle
+        ? `${title}, ${documentTitle}`
+        : title || documentTitle;
+    return `[${number}] ${name}${url ? ` <${url}>` : ""}`;
+  });
+  return [entry.content, ...(lines.length > 0 ? ["", ...lines] : [])].join("\n");
+}

@@ -1,0 +1,98 @@
+/** The frame at the side: mark, new conversation, search, titles by day, person. */
+import { PanelLeft, Search, SquarePen, X } from "lucide-react";
+import { type RefObject, useEffect, useState } from "react";
+import { useApp, useStore, useWords } from "./context";
+import { IconButton } from "./IconButton";
+import { Lamp } from "./Lamp";
+import { PersonMenu } from "./PersonMenu";
+import { SessionList } from "./SessionList";
+import { UndoBar } from "./UndoBar";
+
+interface Props {
+  hidden: boolean;
+  search: RefObject<HTMLInputElement | null>;
+  onFold(): void;
+  onNavigate(): void;
+}
+
+export function Sidebar({ hidden, search, onFold, onNavigate }: Props) {
+  const t = useWords();
+  const { chat } = useApp();
+  return (
+    <aside className="sidebar" id="sidebar" inert={hidden} aria-label={t("sidebar.label")}>
+      <div className="side-head">
+        <span className="mark">
+          <Lamp size={22} />
+          <span className="wordmark">{t("app.name")}</span>
+        </span>
+        <IconButton
+          label={t("sidebar.close")}
+          onClick={onFold}
+          aria-controls="sidebar"
+          aria-expanded={!hidden}
+        >
+          <PanelLeft className="mirrored" size={18} strokeWidth={1.75} />
+        </IconButton>
+      </div>
+      <button
+        type="button"
+        className="new-conversation"
+        onClick={() => {
+          chat.startNew();
+          onNavigate();
+        }}
+      >
+        <SquarePen size={18} strokeWidth={1.75} />
+        {t("sidebar.new")}
+      </button>
+      <SearchField field={search} />
+      <SessionList onNavigate={onNavigate} />
+      <UndoBar />
+      <PersonMenu />
+    </aside>
+  );
+}
+
+function SearchField({ field }: { field: RefObject<HTMLInputElement | null> }) {
+  const t = useWords();
+  const { sessions } = useApp();
+  const kept = useStore(sessions.store, (state) => state.query);
+  const [query, setQuery] = useState(kept);
+  useEffect(() => {
+    // One request for a word, not one for each letter of it.
+    const timer = setTimeout(() => sessions.search(query), 200);
+    return () => clearTimeout(timer);
+  }, [query, sessions]);
+  const clear = () => {
+    setQuery("");
+    sessions.search("");
+  };
+  return (
+    <search className="search">
+      <Search size={18} strokeWidth={1.75} />
+      <input
+        ref={field}
+        type="search"
+        dir="auto"
+        value={query}
+        placeholder={t("sidebar.search")}
+        aria-label={t("sidebar.searchLabel")}
+        aria-keyshortcuts="Meta+K Control+K"
+        onChange={(event) => setQuery(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key !== "Escape") return;
+          event.preventDefault();
+          if (query) clear();
+          else event.currentTarget.blur();
+        }}
+      />
+      {query ? (
+        <button type="button" className="search-clear" aria-label={t("sidebar.clearSearch")} onClick={clear}>
+          <X size={16} strokeWidth={1.75} />
+        </button>
+      ) : (
+        <kbd dir="ltr">{/Mac|iP(hone|ad)/.test(navigator.userAgent) ? "⌘ K" : "Ctrl K"}</kbd>
+      )}
+    </search>
+  );
+}

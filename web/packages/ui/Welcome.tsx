@@ -1,0 +1,58 @@
+/** The first thing a visitor sees: a greeting, the composer, four things to ask, and what the answers rest on. */
+import type { Conversation } from "@core/conversation";
+import { dayPart } from "@core/days";
+import { CornerDownRight } from "lucide-react";
+import { Composer } from "./Composer";
+import { useApp, useWhole, useWords } from "./context";
+import { Lamp } from "./Lamp";
+
+export function Welcome({ conversation }: { conversation: Conversation }) {
+  const t = useWords();
+  const app = useApp();
+  const { assistants, person, unreachable } = useWhole(app.shell);
+  const assistant = assistants[0];
+  const send = (text: string) => app.chat.send(conversation.uid, text, assistant?.id ?? null);
+  const greeting = t(`welcome.${dayPart(new Date().getHours())}`);
+  const name = person?.displayName?.trim().split(/\s+/)[0];
+  return (
+    <div className="scroller welcome-scroller">
+      <div className="welcome">
+        <h1 className="greeting">
+          <Lamp size={36} />
+          <span dir="auto">{name ? t("welcome.named", { greeting, name }) : greeting}</span>
+        </h1>
+        <Composer
+          key={conversation.uid}
+          sessionId={null}
+          live={false}
+          roomy
+          placeholder={assistant?.greeting ?? t("composer.first")}
+          onSend={send}
+        />
+        {unreachable && (
+          <p className="blank-words" role="status">
+            {t("welcome.unreachable")}
+          </p>
+        )}
+        {assistant && assistant.suggestions.length > 0 && (
+          <ul className="suggestions" aria-label={t("welcome.suggestions")}>
+            {assistant.suggestions.slice(0, 4).map((suggestion) => (
+              <li key={suggestion.title}>
+                <button type="button" className="suggestion" onClick={() => send(suggestion.text)}>
+                  <CornerDownRight size={18} strokeWidth={1.75} />
+                  <span>
+                    <strong dir="auto">{suggestion.title}</strong>
+                    <span dir="auto">{suggestion.text}</span>
+                  </span>
+                </button>
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+      <p className="rests-on" dir="auto">
+        {assistant?.restsOn}
+      </p>
+    </div>
+  );
+}
