@@ -1,0 +1,1 @@
+"""The command line, run as an operator runs it: as a process of its own."""

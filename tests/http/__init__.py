@@ -1,0 +1,1 @@
+"""The HTTP door: bodies, headers, problem documents, health, the page."""

@@ -1,0 +1,1 @@
+"""People: tokens, the owner's link, visitors, and who may call what."""

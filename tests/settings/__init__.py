@@ -1,0 +1,1 @@
+"""Settings: what is read from where, and how mistakes are told."""
