@@ -41,7 +41,9 @@ export function Answer({ entry, uid, name, resting, last }: Props) {
           {waiting && <Progress entry={entry} />}
           {!margin && done && <SourceRow />}
           <Ending entry={entry} uid={uid} last={last} />
-          {done && entry.content && <AnswerActions entry={entry} uid={uid} resting={resting} last={last} />}
+          {done && (entry.content !== "" || last) && (
+            <AnswerActions entry={entry} uid={uid} resting={resting} last={last} />
+          )}
         </div>
         {margin && <MarginNotes answer={body} />}
       </div>

@@ -14,6 +14,8 @@ export interface MenuItem {
   label: string;
   icon?: ReactNode;
   danger?: boolean;
+  /** Begins another group. */
+  apart?: boolean;
   /** Set on items of which one is chosen; absent on plain acts. */
   checked?: boolean;
   act(): void;
@@ -115,7 +117,7 @@ function MenuList({ id, items, heading, label, button, close }: ListProps) {
             ? { role: "menuitem" }
             : { role: "menuitemradio", "aria-checked": item.checked })}
           tabIndex={-1}
-          className={item.danger ? "menu-item danger" : "menu-item"}
+          className={`menu-item${item.danger ? " danger" : ""}${item.apart ? " apart" : ""}`}
           onClick={() => {
             close(true);
             item.act();

@@ -27,6 +27,7 @@ export function PersonMenu() {
     })),
     {
       label: t("sidebar.archived"),
+      apart: true,
       icon: <Archive size={16} strokeWidth={1.75} />,
       act: () => app.sessions.showArchived(true),
     },
