@@ -28,7 +28,7 @@ run: setup ## Start Parlour here: brings what it needs, then serves (ARGS="--por
 
 .PHONY: dev
 dev: setup-dev ## Start Parlour for development: server and page reload when their sources change
-	@exec $(PYTHON) scripts/dev.py $(ARGS)
+	@exec $(PYTHON) scripts/dev.py
 
 .PHONY: setup
 setup: ## Install into .venv what running needs, and build the page

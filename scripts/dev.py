@@ -13,11 +13,15 @@ import time
 from page import environment, find_node, install_packages, node
 from steps import ROOT, StepFailed, give_up, one_at_a_time
 
+from parlour.settings import SettingsError, load
+
 WAIT_SECONDS = 10  # for streams to end in peace when stopped
 
 
 def main() -> None:
     """Run until one of the two ends or the terminal says stop; then end the other."""
+    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, signal.default_int_handler)
     processes = [start_server()]
     try:
         processes += start_page()
@@ -25,6 +29,8 @@ def main() -> None:
             time.sleep(0.2)
     except StepFailed as error:
         give_up(error)
+    except SettingsError as error:
+        sys.exit(f"parlour: {error}")
     except KeyboardInterrupt:
         pass
     finally:
@@ -32,8 +38,8 @@ def main() -> None:
 
 
 def start_server() -> "subprocess.Popen[bytes]":
-    """Run ``parlour serve`` under a watcher of ``src``, with the arguments given to this script."""
-    serve = shlex.join([sys.executable, "-m", "parlour", "serve", *sys.argv[1:]])
+    """Run ``parlour serve`` under a watcher of ``src``."""
+    serve = shlex.join([sys.executable, "-m", "parlour", "serve"])
     watch = [
         sys.executable,
         "-m",
@@ -45,7 +51,8 @@ def start_server() -> "subprocess.Popen[bytes]":
         serve,
         "src",
     ]
-    return subprocess.Popen(watch, cwd=ROOT)
+    # In a session of its own, for the terminal's Ctrl-C would reach the server twice: directly, and passed on.
+    return subprocess.Popen(watch, cwd=ROOT, start_new_session=True)
 
 
 def start_page() -> "list[subprocess.Popen[bytes]]":
@@ -55,14 +62,20 @@ def start_page() -> "list[subprocess.Popen[bytes]]":
         return []
     with one_at_a_time("page"):
         install_packages(tools=True)
-    return [subprocess.Popen([*node().npm, "run", "dev"], cwd=ROOT / "web", env=environment())]
+    settings = load()
+    ours = environment() | {"PARLOUR_SERVER": f"http://127.0.0.1:{settings.server.port}"}
+    return [
+        subprocess.Popen(
+            [*node().npm, "run", "--silent", "dev"], cwd=ROOT / "web", env=ours, start_new_session=True
+        )
+    ]
 
 
 def stop(processes: "list[subprocess.Popen[bytes]]") -> None:
     """End what still runs, by force after a while."""
     for process in processes:
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
     deadline = time.monotonic() + WAIT_SECONDS
     for process in processes:
         try:
