@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 from page import environment, find_node, install_packages, node
 from steps import ROOT, StepFailed, give_up, one_at_a_time
@@ -20,7 +21,7 @@ WAIT_SECONDS = 10  # for streams to end in peace when stopped
 
 def main() -> None:
     """Run until one of the two ends or the terminal says stop; then end the other."""
-    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, signal.default_int_handler)
     processes = [start_server()]
     try:
@@ -40,19 +41,9 @@ def main() -> None:
 def start_server() -> "subprocess.Popen[bytes]":
     """Run ``parlour serve`` under a watcher of ``src``."""
     serve = shlex.join([sys.executable, "-m", "parlour", "serve"])
-    watch = [
-        sys.executable,
-        "-m",
-        "watchfiles",
-        "--filter",
-        "python",
-        "--target-type",
-        "command",
-        serve,
-        "src",
-    ]
-    # In a session of its own, for the terminal's Ctrl-C would reach the server twice: directly, and passed on.
-    return subprocess.Popen(watch, cwd=ROOT, start_new_session=True)
+    watch = [sys.executable, "-m", "watchfiles", "--filter", "python", "--target-type", "command"]
+    # In a session of its own: the terminal's Ctrl-C would reach the server twice, directly and passed on.
+    return subprocess.Popen([*watch, serve, "src"], cwd=ROOT, start_new_session=True)
 
 
 def start_page() -> "list[subprocess.Popen[bytes]]":
@@ -62,28 +53,22 @@ def start_page() -> "list[subprocess.Popen[bytes]]":
         return []
     with one_at_a_time("page"):
         install_packages(tools=True)
-    settings = load()
-    ours = environment() | {"PARLOUR_SERVER": f"http://127.0.0.1:{settings.server.port}"}
-    return [
-        subprocess.Popen(
-            [*node().npm, "run", "--silent", "dev"], cwd=ROOT / "web", env=ours, start_new_session=True
-        )
-    ]
+    ours = environment() | {"PARLOUR_SERVER": f"http://127.0.0.1:{load().server.port}"}
+    vite = [*node().npm, "run", "--silent", "dev"]
+    return [subprocess.Popen(vite, cwd=ROOT / "web", env=ours, start_new_session=True)]
 
 
 def stop(processes: "list[subprocess.Popen[bytes]]") -> None:
-    """End what still runs, by force after a while."""
+    """End what still runs, and by force what has not ended after a while, or was left behind."""
     for process in processes:
-        if process.poll() is None:
-            process.terminate()
+        process.terminate()
     deadline = time.monotonic() + WAIT_SECONDS
     for process in processes:
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    os.chdir(ROOT)
     main()
