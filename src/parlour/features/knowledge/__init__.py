@@ -1,0 +1,1 @@
+"""What an assistant may look things up in: reading folders, splitting documents, searching passages."""
