@@ -79,8 +79,12 @@ def _inside(folder: Path, path: str) -> Path:
     steps = PurePosixPath(path).parts
     if not steps or any(step.startswith((".", "/")) or "\\" in step or "\0" in step for step in steps):
         raise NotFound
-    file = folder.joinpath(*steps).resolve()
-    if not file.is_relative_to(folder.resolve()) or file.suffix not in _TYPES or not file.is_file():
+    try:
+        file = folder.joinpath(*steps).resolve()
+        inside = file.is_relative_to(folder.resolve()) and file.is_file()
+    except OSError:  # a name that no file system takes
+        inside = False
+    if not inside or file.suffix not in _TYPES:
         raise NotFound
     return file
 

@@ -61,7 +61,12 @@ def configure_logging(*, sink: LogSink, style: Literal["console", "json"], level
     renderer: Processor = (
         structlog.processors.JSONRenderer(serializer=_json)
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=color, sort_keys=False)
+        else structlog.dev.ConsoleRenderer(
+            colors=color,
+            sort_keys=False,
+            # The pretty one prints local variables, and what people wrote is in them.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     handler = logging.StreamHandler(sink)
     handler.setFormatter(
