@@ -11,7 +11,7 @@ check() { # check <title> <command…>: silent when it passes, all its words whe
         echo "ok    $title"
     else
         echo "FAIL  $title"
-        echo "$output"
+        printf "%s\n" "$output"
         failed="$failed  $title;"
     fi
 }
@@ -19,7 +19,7 @@ check() { # check <title> <command…>: silent when it passes, all its words whe
 check "style (ruff check)" $python -m ruff check --quiet .
 check "format (ruff format; make format mends it)" $python -m ruff format --check --quiet .
 check "types (mypy --strict)" $python -m mypy
-check "import contracts (lint-imports)" $python -c "from importlinter.cli import lint_imports_command as run; run()"
+check "import contracts (lint-imports)" $python -c "from importlinter.cli import lint_imports_command as run; run()" --no-logo
 check "locks name public registries only" $python scripts/check_locks.py
 check "page style (biome)" $python scripts/page.py npm run --silent lint
 check "page types (tsc)" $python scripts/page.py npm run --silent types
