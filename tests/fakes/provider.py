@@ -91,6 +91,8 @@ class FakeProvider:
         self.requests: list[Request] = []
         self.arrived = asyncio.Event()
         """Set with every request; a test that waits for the next one clears it first."""
+        self.held_back = asyncio.Event()
+        """Set when a reader was too slow to take what was written."""
 
     async def __aenter__(self) -> Self:
         """Listen."""
@@ -304,7 +306,9 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        if self.task is None:
+        if not self._received[:1].isupper():
+            self.close()  # somebody speaks TLS, or anything but HTTP
+        elif self.task is None:
             self._next_request()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
@@ -316,6 +320,7 @@ class _Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable.clear()
+        self._provider.held_back.set()
 
     def resume_writing(self) -> None:
         self._writable.set()

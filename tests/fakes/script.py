@@ -108,7 +108,7 @@ def parse(words: str) -> dict[str, object]:
 
 def _value(name: str, value: str) -> object:
     if name in _BASE64:
-        return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).decode()
+        return base64.b64decode(value + "=" * (-len(value) % 4), b"-_", validate=True).decode()
     if name == "shape":
         return frozenset(value.split(","))
     kind = _TYPES[name]

@@ -13,6 +13,8 @@ from genai_prices import calc_price
 from parlour.vocabulary.usage import Usage
 
 FREE_PROVIDERS = frozenset({"builtin", "ollama"})
+# Our names for providers, where the table has another one.
+_TABLE_NAMES = {"gemini": "google"}
 
 
 def cost_usd(provider: str, model: str, usage: Usage | None) -> Decimal | None:
@@ -30,7 +32,10 @@ def cost_usd(provider: str, model: str, usage: Usage | None) -> Decimal | None:
         cache_read_tokens=min(usage.cached_tokens, usage.input_tokens),
         output_tokens=usage.output_tokens,
     )
+    table_name = _TABLE_NAMES.get(provider, provider)
     try:
-        return calc_price(counted, model, provider_id=provider).total_price
+        price = calc_price(counted, model, provider_id=table_name)
     except (LookupError, ValueError):
         return None
+    # The table also finds providers whose names only resemble: "openai_compatible" is not OpenAI.
+    return price.total_price if price.provider.id == table_name else None

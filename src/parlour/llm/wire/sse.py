@@ -87,9 +87,8 @@ class EventReader:
         events = []
         for line in lines:
             if line.startswith(b"data:"):
-                value = line[6:] if line.startswith(b" ", 5) else line[5:]
-                self._data.append(value)
-                self._data_size += len(value)
+                self._data.append(line[6:] if line.startswith(b" ", 5) else line[5:])
+                self._data_size += len(line)
                 if self._data_size > self._limit:
                     raise EventTooLarge
             elif not line:

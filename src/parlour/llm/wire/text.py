@@ -29,7 +29,7 @@ class TextMender:
 
     def mend(self, piece: str) -> str:
         """Return what of the text is certain now; half a character waits for its other half."""
-        piece = self._high + piece
+        piece = self._high + piece.replace("\0", "")
         self._high = ""
         if piece and "\ud800" <= piece[-1] <= "\udbff":
             self._high = piece[-1]
