@@ -47,4 +47,4 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 def is_test_code(path: Path) -> bool:
     """Whether the file belongs to the tests, ours or the page's."""
-    return named(path).startswith("tests/") or ".test." in path.name
+    return named(path).startswith(("tests/", "web/tests/")) or ".test." in path.name

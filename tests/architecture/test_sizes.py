@@ -13,9 +13,18 @@ TEST_LINES = 800
 FRONT_END_LINES = 250
 FUNCTION_LINES = 60
 FOLDER_FILES = 12
+FRAME = {
+    "__init__.py",
+    "__main__.py",
+    "conftest.py",
+}  # every folder of their kind has them: nothing to survey
 
 # path, or path::function, or folder → why it may be longer
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS = {
+    "src/parlour/infra/storage/migrations/versions/0001_first_words.py::_conversations": (
+        "tables as they were on that day: a list, read once from top to bottom"
+    ),
+}
 
 PYTHON = sorted(below(*PYTHON_FOLDERS))
 FRONT_END = sorted(below("web", suffixes=(".ts", ".tsx", ".css")))
@@ -42,11 +51,7 @@ def too_long_functions() -> list[str]:
 
 
 def too_full() -> list[str]:
-    # A test that stands beside what it tests doubles a folder without making it harder to survey.
-    modules = (
-        path for path in (*PYTHON, *FRONT_END) if path.name != "__init__.py" and ".test." not in path.name
-    )
-    counted = Counter(path.parent for path in modules)
+    counted = Counter(path.parent for path in (*PYTHON, *FRONT_END) if path.name not in FRAME)
     # Migrations pile up by nature, one small file each.
     return [
         f"{named(folder)}: {count} files"
