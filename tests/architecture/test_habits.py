@@ -31,6 +31,10 @@ def test_a_broad_except_has_its_reason_beside_it() -> None:
 
 
 def is_broad(handler: ast.ExceptHandler) -> bool:
+    """Whether it catches everything, and does more than tidy up and pass the error on."""
+    last = handler.body[-1]
+    if isinstance(last, ast.Raise) and last.exc is None:
+        return False
     if handler.type is None:
         return True
     return any(isinstance(node, ast.Name) and node.id in BROAD for node in ast.walk(handler.type))
