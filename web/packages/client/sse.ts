@@ -56,7 +56,7 @@ export function runEvent(name: string, data: string): RunEvent | null {
   } catch {
     return null;
   }
-  return readers[name]?.(body) ?? null;
+  return Object.hasOwn(readers, name) ? (readers[name]?.(body) ?? null) : null;
 }
 
 const readers: Record<string, (body: Record<string, unknown>) => RunEvent | null> = {

@@ -16,21 +16,40 @@ interface Props {
 export function AnswerActions({ entry, uid, resting, last }: Props) {
   const t = useWords();
   const { chat } = useApp();
-  const [copied, showCopied] = useMoment(2_000);
-  const rate = (rating: Rating) => void chat.rate(uid, entry.key, entry.rating === rating ? null : rating);
+  // An answer that was stopped before its first word can only be asked for again.
+  const said = entry.content !== "";
   return (
     <div className={resting ? "actions at-rest" : "actions"}>
-      <IconButton
-        label={copied ? t("message.copied") : t("message.copyAnswer")}
-        onClick={async () => (await copyText(withSources(entry))) && showCopied()}
-      >
-        {copied ? <Check size={16} strokeWidth={1.75} /> : <Copy size={16} strokeWidth={1.75} />}
-      </IconButton>
+      {said && <CopyAnswer entry={entry} />}
       {last && (
         <IconButton label={t("message.regenerate")} onClick={() => void chat.regenerate(uid, entry.key)}>
           <RefreshCw size={16} strokeWidth={1.75} />
         </IconButton>
       )}
+      {said && <Ratings entry={entry} uid={uid} />}
+    </div>
+  );
+}
+
+function CopyAnswer({ entry }: { entry: Entry }) {
+  const t = useWords();
+  const [copied, showCopied] = useMoment(2_000);
+  return (
+    <IconButton
+      label={copied ? t("message.copied") : t("message.copyAnswer")}
+      onClick={async () => (await copyText(withSources(entry))) && showCopied()}
+    >
+      {copied ? <Check size={16} strokeWidth={1.75} /> : <Copy size={16} strokeWidth={1.75} />}
+    </IconButton>
+  );
+}
+
+function Ratings({ entry, uid }: { entry: Entry; uid: string }) {
+  const t = useWords();
+  const { chat } = useApp();
+  const rate = (rating: Rating) => void chat.rate(uid, entry.key, entry.rating === rating ? null : rating);
+  return (
+    <>
       <IconButton
         label={t("message.helpful")}
         aria-pressed={entry.rating === "up"}
@@ -45,7 +64,7 @@ export function AnswerActions({ entry, uid, resting, last }: Props) {
       >
         <ThumbsDown size={16} strokeWidth={1.75} />
       </IconButton>
-    </div>
+    </>
   );
 }
 

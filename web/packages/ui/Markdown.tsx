@@ -1,5 +1,6 @@
 /** Markdown as React elements. Tokens in, elements out: no HTML string exists on the way (S-5). */
 
+import { directionOf } from "@core/markdown/direction";
 import { isCitation, MarkdownDocument, withoutHalfMark } from "@core/markdown/document";
 import { decodeEntities } from "@core/markdown/entities";
 import { disguised, safeLink } from "@core/markdown/urls";
@@ -44,7 +45,9 @@ const Block = memo(function Block({ token, arriving }: { token: Token; arriving:
     case "code":
       return <CodeBlock token={token as Tokens.Code} arriving={arriving} />;
     case "blockquote":
-      return <blockquote dir="auto">{blocks((token as Tokens.Blockquote).tokens)}</blockquote>;
+      return (
+        <blockquote dir={directionOf(token.raw)}>{blocks((token as Tokens.Blockquote).tokens)}</blockquote>
+      );
     case "list":
       return <List token={token as Tokens.List} />;
     case "table":
@@ -75,7 +78,13 @@ function List({ token }: { token: Tokens.List }) {
       {blocks(item.tokens.filter((each) => each.type !== "checkbox"))}
     </li>
   ));
-  return token.ordered ? <ol start={Number(token.start) || 1}>{items}</ol> : <ul>{items}</ul>;
+  return token.ordered ? (
+    <ol dir={directionOf(token.raw)} start={Number(token.start) || 1}>
+      {items}
+    </ol>
+  ) : (
+    <ul dir={directionOf(token.raw)}>{items}</ul>
+  );
 }
 
 function Table({ token }: { token: Tokens.Table }) {
@@ -92,7 +101,7 @@ function Table({ token }: { token: Tokens.Table }) {
     ));
   return (
     <div className="table-scroll" tabIndex={0}>
-      <table>
+      <table dir={directionOf(token.raw)}>
         <thead>
           <tr>{cells(token.header, "th")}</tr>
         </thead>
