@@ -1,0 +1,1 @@
+"""What Parlour must survive: kills, pauses, providers and databases that fail, clients that misbehave."""
