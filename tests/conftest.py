@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.services.postgres"]
+pytest_plugins = ["tests.services.postgres", "tests.harness.databases"]
 
 
 @pytest.fixture

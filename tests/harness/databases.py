@@ -1,0 +1,66 @@
+"""Both databases for tests: a file of one's own, and a PostgreSQL database copied from a migrated one."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from parlour.infra.storage.opening import open_database
+from tests.services.postgres import PostgresServer
+
+BACKENDS = ("sqlite", "postgres")
+
+MakeUrl = Callable[[str], str]
+"""Make an empty, migrated database of a kind, for the life of the asking fixture; return its URL."""
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: PostgresServer) -> Iterator[str]:
+    """A PostgreSQL database with the newest schema; copies of it are made with ``template=``."""
+    with postgres.database() as url:
+        migrate(url)
+        yield url
+
+
+def migrate(url: str) -> None:
+    """Bring a database's schema up, as ``parlour db upgrade`` does; safe inside a running loop."""
+
+    async def work() -> None:
+        database = open_database(url)
+        try:
+            await database.migrate()
+        finally:
+            await database.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work()).result()
+
+
+@pytest.fixture(scope="session")
+def copy_of_template(postgres: PostgresServer, migrated_template: str) -> Iterator[Callable[[], str]]:
+    """Copy the migrated PostgreSQL database; the copies go with the session."""
+    with ExitStack() as closing:
+        yield lambda: closing.enter_context(postgres.database(template=migrated_template))
+
+
+@pytest.fixture(scope="session")
+def make_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MakeUrl:
+    """Make databases by kind; PostgreSQL is started by the first one that asks for it."""
+
+    def make(backend: str) -> str:
+        if backend == "sqlite":
+            url = f"sqlite:///{tmp_path_factory.mktemp('data') / 'parlour.db'}"
+            migrate(url)
+            return url
+        copy: Callable[[], str] = request.getfixturevalue("copy_of_template")
+        return copy()
+
+    return make
+
+
+@pytest.fixture(params=BACKENDS)
+def database_url(request: pytest.FixtureRequest, make_url: MakeUrl) -> str:
+    """The URL of a migrated database that is this test's alone; each test runs on both kinds."""
+    return make_url(request.param)
