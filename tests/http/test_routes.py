@@ -1,0 +1,91 @@
+"""Every route of the real application states who may call it, and strangers get in nowhere else (S-2)."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
+
+from parlour.app import create_app
+from parlour.features.people.guards import states_who_may_call
+from parlour.settings import Settings
+from parlour.settings.model import ServerSettings
+from tests.http.conftest import Build, connect
+
+pytestmark = pytest.mark.anyio
+
+# What anybody may call without a token. A route that is not here must refuse strangers.
+OPEN = {
+    "POST /api/visitors",
+    "POST /api/sign-in",
+    "GET /api/assistants",
+    "GET /livez",
+    "GET /readyz",
+    "GET /health",
+    "GET /",
+    "GET /c/{anything:path}",
+    "GET /assets/{path:path}",
+}
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> FastAPI:
+    return create_app(Settings(data_dir=tmp_path / "data"), lambda _link: None)
+
+
+def routes(app: FastAPI) -> Iterator[tuple[str, str, list[Callable[..., Any] | None]]]:
+    for context in iter_route_contexts(app.routes):
+        for method in sorted(context.methods or ()):
+            yield method, str(context.path), list(called(context.dependant))
+
+
+def called(dependant: Dependant) -> Iterator[Callable[..., Any] | None]:
+    for inner in dependant.dependencies:
+        yield inner.call
+        yield from called(inner)
+
+
+def test_every_route_states_who_may_call_it(app: FastAPI) -> None:
+    found = list(routes(app))
+    assert len(found) > 20
+    assert not [f"{method} {path}" for method, path, calls in found if not states_who_may_call(calls)]
+
+
+def test_a_route_without_a_guard_is_noticed(build: Build) -> None:
+    app = build()
+
+    @app.get("/careless")
+    async def careless() -> None: ...
+
+    missing = [path for _, path, calls in routes(app) if not states_who_may_call(calls)]
+    assert missing == ["/careless"]
+
+
+async def test_strangers_get_in_where_they_are_meant_to_and_nowhere_else(tmp_path: Path) -> None:
+    """A-040, P-32: each route in production without a token, and with one that does not hold."""
+    settings = Settings(
+        data_dir=tmp_path / "data",
+        environment="production",
+        server=ServerSettings(public_url="http://chat.test"),
+    )
+    app = create_app(settings, lambda _link: None)
+    open_to_all = set()
+    async with connect(app) as client:
+        for method, path, _ in routes(app):
+            status = await status_for_a_stranger(client, method, path)
+            assert status < 500 or path in ("/", "/readyz", "/health", "/c/{anything:path}"), (method, path)
+            if status not in (401, 403, 405) and method != "HEAD":
+                open_to_all.add(f"{method} {path}")
+    static_files = {name for name in open_to_all if name.count("/") == 1 and "." in name}
+    assert open_to_all - static_files == OPEN
+
+
+async def status_for_a_stranger(client: httpx2.AsyncClient, method: str, path: str) -> int:
+    some_id = "0192f0c1-0000-7000-8000-000000000000"
+    filled = "/".join(some_id if step.startswith("{") else step for step in path.split("/"))
+    body = {"message": "hello", "title": "x", "rating": "up", "token": "x"} if method != "GET" else None
+    return (await client.request(method, filled, json=body)).status_code
