@@ -85,7 +85,7 @@ def _default_in_words(field: FieldInfo) -> str:
         return ""
     if isinstance(field.default, bool):
         return "on" if field.default else "off"
-    return str(field.default)
+    return f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
 
 
 def show(settings: Settings) -> tuple[tuple[str, str], ...]:

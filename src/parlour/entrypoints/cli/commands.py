@@ -32,7 +32,7 @@ def run(*, application: str) -> NoReturn:
     ``application`` names (``module:function``) what makes the application: it stands above the command line.
     """
     try:
-        _commands(application)()
+        commands(application)()
         status = 0
     except SettingsError as error:
         status = _fail(WRONG, *error.problems)
@@ -54,7 +54,8 @@ def _late(name: str) -> Any:  # noqa: ANN401 - whatever stands there
     return pkgutil.resolve_name(name)
 
 
-def _commands(application: str) -> typer.Typer:
+def commands(application: str) -> typer.Typer:
+    """Return all commands. ``application`` names what makes the application."""
     root = typer.Typer(
         name="parlour",
         help="Parlour, a self-hosted chatbot server.",
@@ -150,7 +151,7 @@ def _people_commands() -> typer.Typer:
 
     @commands.command()
     def token(
-        role: Annotated[Role, typer.Option(help="What the token may do.")],
+        role: Annotated[Role, typer.Option(help=f"What the token may do: {', '.join(Role)}.")],
         email: Annotated[str | None, typer.Option(help="Whose it is; made if unknown.")] = None,
         config: ConfigOption = None,
     ) -> None:
