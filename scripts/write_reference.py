@@ -36,8 +36,8 @@ def settings_page() -> str:
         "# Settings\n\n"
         "Settings come from the environment and from one TOML file; the environment wins, and the options "
         "of `parlour serve` win over both. The file is the one that `--config` names, else `parlour.toml` "
-        "in the working directory, else `parlour.toml` in the data folder. In the file a name such as `server.port` "
-        "is the key `port` in the table `[server]`. An unknown name is an error that names the nearest known "
+        "in the working directory, else `parlour.toml` in the data folder. In the file a name such as "
+        "`server.port` is the key `port` in the table `[server]`. An unknown name is an error that names the nearest known "
         "one; an empty variable counts as not set.\n\n"
         "`parlour config check` says whether the settings hold, `parlour config show` prints those in force, "
         "with secrets hidden.\n\n"
@@ -56,8 +56,8 @@ def errors_page() -> str:
         "# Errors\n\n"
         "Over HTTP every error is a problem document (RFC 9457, `application/problem+json`): `type`, "
         "`title`, `status`, `detail`, `code`, `retryable`, `requestId`, and `errors`, a list of `field`, "
-        "`message` and `code` for each field that needs mending. `code` is stable: build on it, not on the words. "
-        "`retryable` says whether the same request may work later; `Retry-After` says when, where that is "
+        "`message` and `code` for each field that needs mending. `code` is stable: build on it, not on the "
+        "words. `retryable` says whether the same request may work later; `Retry-After` says when, where that is "
         "known. `requestId` is also in the header `X-Request-Id` and in every line of the log that belongs "
         "to the request. A reply that failed also carries `runId`.\n\n"
         "In an event stream the codes of failed replies come in the `error` event. What does not exist and "
@@ -71,8 +71,8 @@ def commands_page() -> str:
     parts = [
         "# Commands\n\n"
         "`parlour` reads its settings before anything else; see [settings](settings.md). Exit status: "
-        "0 done, 1 it could not be done, 2 the command or a setting is wrong. Every mistake is one line on standard "
-        "error.\n"
+        "0 done, 1 it could not be done, 2 the command or a setting is wrong. Every mistake is one line on "
+        "standard error.\n"
     ]
     root: Any = typer.main.get_command(commands(APPLICATION))
     for name, command in _leaves("parlour", root):
