@@ -25,6 +25,49 @@ from parlour.vocabulary.errors import ParlourError
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 
+SETTINGS = """\
+# Settings
+
+Settings come from the environment and from one TOML file; the environment wins, and the options of
+`parlour serve` win over both. The file is the one that `--config` names, else `parlour.toml` in the
+working directory, else `parlour.toml` in the data folder. In the file a name such as `server.port`
+is the key `port` in the table `[server]`. An unknown name is an error that names the nearest known
+one; an empty variable counts as not set.
+
+`parlour config check` says whether the settings hold, `parlour config show` prints those in force,
+with secrets hidden.
+"""
+
+ERRORS = """\
+# Errors
+
+Over HTTP every error is a problem document (RFC 9457, `application/problem+json`): `type`, `title`,
+`status`, `detail`, `code`, `retryable`, `requestId`, and `errors`, a list of `field`, `message` and
+`code` for each field that needs mending. `code` is stable: build on it, not on the words.
+`retryable` says whether the same request may work later; `Retry-After` says when, where that is
+known. `requestId` is also in the header `X-Request-Id` and in every line of the log that belongs to
+the request. A reply that failed also carries `runId`.
+
+In an event stream the codes of failed replies come in the `error` event. What does not exist and
+what belongs to somebody else are one error: `not_found`.
+"""
+
+COMMANDS = """\
+# Commands
+
+`parlour` reads its settings before anything else; see [settings](settings.md). Exit status: 0 done,
+1 it could not be done, 2 the command or a setting is wrong. Every mistake is one line on standard
+error.
+"""
+
+METRICS = """\
+# Metrics
+
+`GET /metrics` gives them in Prometheus' text form, to everybody in development, in production to
+operators only (`parlour users token --role operator`). The process's own figures (memory, CPU, file
+descriptors, garbage collection) come along.
+"""
+
 
 def settings_page() -> str:
     """Every setting, with its name in the environment and in the file."""
@@ -32,17 +75,7 @@ def settings_page() -> str:
         (f"`{row.env}`", f"`{row.name}`", f"`{row.default}`" if row.default else "", row.meaning)
         for row in describe()
     ]
-    return (
-        "# Settings\n\n"
-        "Settings come from the environment and from one TOML file; the environment wins, and the options "
-        "of `parlour serve` win over both. The file is the one that `--config` names, else `parlour.toml` "
-        "in the working directory, else `parlour.toml` in the data folder. In the file a name such as "
-        "`server.port` is the key `port` in the table `[server]`. An unknown name is an error that names the nearest known "
-        "one; an empty variable counts as not set.\n\n"
-        "`parlour config check` says whether the settings hold, `parlour config show` prints those in force, "
-        "with secrets hidden.\n\n"
-        f"{_table(('Environment', 'In the file', 'Default', 'Meaning'), rows)}"
-    )
+    return f"{SETTINGS}\n{_table(('Environment', 'In the file', 'Default', 'Meaning'), rows)}"
 
 
 def errors_page() -> str:
@@ -53,27 +86,13 @@ def errors_page() -> str:
         for code, kind in sorted(KINDS.items(), key=lambda item: (item[1].status, item[0]))
     ]
     return (
-        "# Errors\n\n"
-        "Over HTTP every error is a problem document (RFC 9457, `application/problem+json`): `type`, "
-        "`title`, `status`, `detail`, `code`, `retryable`, `requestId`, and `errors`, a list of `field`, "
-        "`message` and `code` for each field that needs mending. `code` is stable: build on it, not on the "
-        "words. `retryable` says whether the same request may work later; `Retry-After` says when, where that is "
-        "known. `requestId` is also in the header `X-Request-Id` and in every line of the log that belongs "
-        "to the request. A reply that failed also carries `runId`.\n\n"
-        "In an event stream the codes of failed replies come in the `error` event. What does not exist and "
-        "what belongs to somebody else are one error: `not_found`.\n\n"
-        f"{_table(('Code', 'Status', 'Retry can help', 'What the reader is told at least'), rows)}"
+        f"{ERRORS}\n{_table(('Code', 'Status', 'Retry can help', 'What the reader is told at least'), rows)}"
     )
 
 
 def commands_page() -> str:
     """Every command with its options."""
-    parts = [
-        "# Commands\n\n"
-        "`parlour` reads its settings before anything else; see [settings](settings.md). Exit status: "
-        "0 done, 1 it could not be done, 2 the command or a setting is wrong. Every mistake is one line on "
-        "standard error.\n"
-    ]
+    parts = [COMMANDS]
     root: Any = typer.main.get_command(commands(APPLICATION))
     for name, command in _leaves("parlour", root):
         rows = [
@@ -93,13 +112,7 @@ def metrics_page() -> str:
         metric for metric in Metrics().registry.collect() if metric.name.startswith("parlour_")
     ]
     rows = [(f"`{_exposed(metric)}`", metric.type, metric.documentation) for metric in found]
-    return (
-        "# Metrics\n\n"
-        "`GET /metrics` gives them in Prometheus' text form, to everybody in development, in production to "
-        "operators only (`parlour users token --role operator`). The process's own figures (memory, CPU, "
-        "file descriptors, garbage collection) come along.\n\n"
-        f"{_table(('Name', 'Type', 'Meaning'), rows)}"
-    )
+    return f"{METRICS}\n{_table(('Name', 'Type', 'Meaning'), rows)}"
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -49,9 +48,9 @@ def tokens(clock: Clock) -> Tokens:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = open_database(f"sqlite:///{tmp_path / 'people.db'}")
-    await database.migrate()
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """Each of the two databases in turn."""
+    database = open_database(database_url)
     yield database
     await database.close()
 
