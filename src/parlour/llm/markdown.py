@@ -45,7 +45,7 @@ def has_fence(block: str) -> bool:
 def sentences(paragraph: str) -> list[str]:
     """Cut a paragraph at the ends of its sentences, never inside code or after an abbreviation."""
     # Same length as the paragraph, with nothing in inline code that could look like an end.
-    masked = _INLINE_CODE.sub(lambda code: "x" * len(code.group()), paragraph)
+    masked = _INLINE_CODE.sub(lambda code: "X" * len(code.group()), paragraph)
     result: list[str] = []
     begin = 0
     for end in _SENTENCE_END.finditer(masked):

@@ -86,6 +86,11 @@ def stems(text: str) -> list[str]:
     return [stem(token) for token in tokens(text)]
 
 
+def telling_stems(text: str) -> frozenset[str]:
+    """Return the stems of a heading or title without the words that say little."""
+    return frozenset(stem(token) for token in tokens(text) if token not in STOP_WORDS) - _WEAK_STEMS
+
+
 def terms(question: str) -> tuple[Term, ...]:
     """Return the words of a question that say what is asked, each once, in order."""
     found: dict[str, Term] = {}
@@ -107,11 +112,14 @@ def is_follow_up(question: str) -> bool:
     return sum(term.weight == 1.0 for term in terms(question)) <= 1 and len(words) <= 6
 
 
-def _term(word: str) -> Term:
+def variants(word: str) -> dict[str, float]:
+    """Return the stems that count as ``word``, its own and those of its synonyms, with what each proves."""
     own = stem(word)
-    proofs = dict.fromkeys(_SYNONYMS.get(own, ()), SYNONYM)
-    proofs[own] = 1.0
-    return Term(word=word, stems=proofs, weight=WEAK if own in _WEAK_STEMS else 1.0)
+    return {**dict.fromkeys(_SYNONYMS.get(own, ()), SYNONYM), own: 1.0}
+
+
+def _term(word: str) -> Term:
+    return Term(word=word, stems=variants(word), weight=WEAK if stem(word) in _WEAK_STEMS else 1.0)
 
 
 def _join_phrases(words: list[str]) -> list[str]:

@@ -1,11 +1,11 @@
 """Which passages fit a question, how well, and whether any of them fits at all.
 
 Candidates come from the index; here BM25 orders them, counting synonyms and mended typing errors as a part
-of a word. ``score`` of a returned passage is its coverage: the share of the question's words, weighted by how
-rare each is, that the passage holds, on average of the whole passage and its best sentence. It is what tells
-an answer from a coincidence: a word that no document knows weighs most, and keeps the coverage low.
+of a word. ``score`` of a returned passage tells how well it fits, from 0 to 1, so that an answer can be told
+from a coincidence: how much of the question it holds, rare words weighing more and unknown ones most.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,17 @@ from dataclasses import dataclass, replace
 from parlour.features.knowledge.index import Index
 from parlour.llm.markdown import blocks, has_fence, sentences
 from parlour.llm.stems import stem
-from parlour.llm.words import STOP_WORDS, WEAK, WEAK_WORDS, Term, stems, terms
+from parlour.llm.words import (
+    STOP_WORDS,
+    WEAK,
+    WEAK_WORDS,
+    Term,
+    is_follow_up,
+    stems,
+    telling_stems,
+    terms,
+    variants,
+)
 from parlour.vocabulary.citation import Passage
 
 # Chosen on SciFact (benchmarks/retrieval.py).
@@ -23,20 +33,23 @@ _HEADING = 2.0
 _TITLE = 1.0
 _CANDIDATES = 100
 
+# What it counts that a heading says the same as the question; chosen on SciFact as well.
+_AGREEMENT = 0.3
+
 # What a word with one typing error proves, and how short it may be to be mended at all.
 _TYPO = 0.8
 _TYPO_MINIMUM = 5
 
-# A word that no document has in any form is the best sign that the question is about something else.
-_UNKNOWN = 1.5
-
 # Words of earlier questions help a follow-up to find its subject, but must not drown what is new in it.
 _EARLIER = 0.4
+
+# A pasted essay is searched by its beginning.
+_WORDS_AT_MOST = 60
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A word of the question as this index knows it: proving stems, rarity, and weight in the coverage."""
+    """A word of the question as this index knows it: proving stems, rarity, and weight."""
 
     stems: dict[str, float]
     rarity: float
@@ -44,15 +57,18 @@ class _Wanted:
 
 
 def rank(index: Index, question: str, *, limit: int, earlier: Sequence[str] = ()) -> list[Passage]:
-    """Return the best passages for ``question``, each with its coverage (0 to 1) as score."""
+    """Return the best passages for ``question``, each with how well it fits (0 to 1) as score."""
     wanted = _wanted(index, question, earlier)
     known = {word for want in wanted for word in want.stems}
     scored = [
-        (_relevance(index, wanted, *_words(passage)), passage)
+        (
+            _relevance(index, wanted, *_words(passage)) * (1 + _AGREEMENT * _agreement(wanted, passage)),
+            passage,
+        )
         for passage in index.candidates(known, limit=_CANDIDATES)
     ]
     scored.sort(key=lambda entry: entry[0], reverse=True)
-    best = [replace(passage, score=_coverage(wanted, passage)) for _, passage in scored[:limit]]
+    best = [replace(passage, score=_fit(index, wanted, passage)) for _, passage in scored[:limit]]
     return _with_continuation(index, best)[:limit]
 
 
@@ -73,8 +89,10 @@ def _with_continuation(index: Index, best: list[Passage]) -> list[Passage]:
 def _wanted(index: Index, question: str, earlier: Sequence[str]) -> list[_Wanted]:
     asked = [(term, 1.0) for term in terms(question)]
     own = {term.word for term, _ in asked}
-    before = [(term, _EARLIER) for text in earlier for term in terms(text) if term.word not in own]
-    everything = asked + before
+    share = _EARLIER if asked else 1.0
+    leaning = earlier if is_follow_up(question) else ()
+    before = [(term, share) for text in leaning for term in terms(text) if term.word not in own]
+    everything = (asked + before)[:_WORDS_AT_MOST]
     counts = index.documents_with(word for term, _ in everything for word in term.stems)
     return [_known(index, counts, term, share) for term, share in everything]
 
@@ -85,16 +103,27 @@ def _known(index: Index, counts: dict[str, int], term: Term, share: float) -> _W
     weight = term.weight
     if not proofs:
         near = set(_one_error_away(term.word))
-        mended = index.documents_with(stem(word) for word in near)
+        proofs, mended = _mended(index, near)
         counts = counts | mended
-        proofs = dict.fromkeys(mended, _TYPO)
         # "insted", "anwyay": mistyped words of little meaning must not pass for rare ones.
-        weight = WEAK if near & (WEAK_WORDS | STOP_WORDS) and not mended else weight
+        weight = WEAK if near & (WEAK_WORDS | STOP_WORDS) and not proofs else weight
     own = stem(term.word)
     # A synonym makes a word no rarer than its most common form.
     count = counts[own] if own in proofs else max((counts[word] for word in proofs), default=0)
-    surprise = 1.0 if proofs else _UNKNOWN
-    return _Wanted(stems=proofs, rarity=index.rarity(count), weight=weight * share * surprise)
+    return _Wanted(stems=proofs, rarity=index.rarity(count), weight=weight * share)
+
+
+def _mended(index: Index, near: set[str]) -> tuple[dict[str, float], dict[str, int]]:
+    """Return what the words ``near`` a mistyped one prove, synonyms included, and how often each occurs."""
+    meant = index.documents_with(stem(word) for word in near)
+    proofs = {
+        word: _TYPO * proof
+        for right in near
+        if stem(right) in meant
+        for word, proof in sorted(variants(right).items(), key=lambda entry: entry[1])
+    }
+    counts = index.documents_with(proofs)
+    return {word: proof for word, proof in proofs.items() if word in counts}, counts
 
 
 def _words(passage: Passage) -> tuple[Counter[str], int]:
@@ -120,23 +149,48 @@ def _relevance(index: Index, wanted: list[_Wanted], words: Counter[str], length:
     return total
 
 
-def _coverage(wanted: list[_Wanted], passage: Passage) -> float:
-    """Return the share of the question that a passage and its best sentence hold, from 0 to 1."""
-    around = set(stems(" ".join((passage.document_title, *passage.title_path))))
-    each = [around.union(stems(sentence)) for sentence in _sentences(passage.text)]
-    whole = around.union(*each)
-    return round((_share(wanted, whole) + max((_share(wanted, words) for words in each), default=0.0)) / 2, 4)
+def _agreement(wanted: list[_Wanted], passage: Passage) -> float:
+    """Return how nearly the best of a passage's headings says the same as the question, from 0 to 1."""
+    asked = sum(want.weight * want.rarity for want in wanted)
+    best = 0.0
+    for heading in passage.title_path:
+        words = telling_stems(heading)
+        if words and asked:
+            held = _found(wanted, words) / asked
+            meant = sum(max(want.stems.get(word, 0.0) for want in wanted) for word in words) / len(words)
+            best = max(best, 2 * held * meant / (held + meant) if held + meant else 0.0)
+    return best
 
 
-def _share(wanted: list[_Wanted], words: set[str]) -> float:
-    total = sum(want.weight * want.rarity for want in wanted)
-    found = sum(
+def _fit(index: Index, wanted: list[_Wanted], passage: Passage) -> float:
+    """Return how well a passage fits the question, from 0 to 1.
+
+    What is found of the question's words, on average of the whole passage, its best sentence and its
+    headings, is held against all of them: more found words are better evidence, and a long question in
+    everyday words is forgiven some that nothing matches, hence the root.
+    """
+    headings = set(stems(" ".join((passage.document_title, *passage.title_path))))
+    each = [headings.union(stems(sentence)) for sentence in _sentences(passage.text)]
+    places = (
+        headings.union(*each),
+        max(each, key=lambda words: _found(wanted, words), default=headings),
+        headings,
+    )
+    # Rarities grow with the number of passages; their share of the greatest one does not.
+    unit = index.rarity(0)
+    asked = sum(want.weight * want.rarity for want in wanted) / unit
+    found = sum(_found(wanted, words) for words in places) / len(places) / unit
+    evidence = found / math.sqrt(asked) if asked else 0.0
+    return round(evidence / (1 + evidence), 4)
+
+
+def _found(wanted: list[_Wanted], words: set[str]) -> float:
+    return sum(
         want.weight
         * want.rarity
         * max((proof for word, proof in want.stems.items() if word in words), default=0)
         for want in wanted
     )
-    return found / total if total else 0.0
 
 
 def _sentences(text: str) -> Iterator[str]:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from parlour.features.knowledge.files import MARKDOWN, Stamp, Unreadable, read, scan
 from parlour.features.knowledge.index import Index
 from parlour.features.knowledge.ranking import rank
@@ -24,6 +26,8 @@ THRESHOLD = 0.25
 # does not spend its time on counting files. A look that takes long makes the next one wait longer.
 RESCAN_SECONDS = 2.0
 _RESCAN_SHARE = 20
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -97,7 +101,11 @@ class Knowledge:
         """Look for new, changed and removed files now; tell whether there were any."""
         async with self._looking:
             began = time.monotonic()
+            told = set(self.unreadable)
             changed = await asyncio.to_thread(self._reread)
+            for problem in self.unreadable:
+                if problem not in told:
+                    _log.warning("document_skipped", path=str(problem.path), reason=problem.reason)
             if changed:
                 everything = [
                     passage

@@ -26,6 +26,9 @@ _FURTHER_PASSAGES = 2
 _FURTHER_SHARE = 0.75
 _FURTHER_GAIN = 0.15
 
+# What a unit's place in its passage counts beside its words.
+_EARLY = 0.3
+
 # Of a list that answers with some of its items only those are quoted that come near to the best.
 _LONG_LIST = 4
 _ITEM_SHARE = 0.4
@@ -76,7 +79,8 @@ def compose(
     quotations: list[_Quotation] = []
     said: set[str] = set()
     for passage, units in zip(speakers, readings, strict=True):
-        allowed = _FURTHER if quotations else _FIRST
+        first = passage is speakers[0] or _continues(speakers[0], passage)
+        allowed = _FIRST if first else _FURTHER
         worths = [_worth(unit, wanted, rarity) for unit in units]
         chosen = [unit for unit in _choose(units, worths, allowed) if unit.text not in said]
         said.update(unit.text for unit in chosen)
@@ -162,14 +166,16 @@ def _choose(units: list[Unit], worths: list[float], allowed: _Allowance) -> list
     off_topic = _off_topic_items(units, worths)
     if sum(len(unit.text) for unit in units) <= allowed.whole:
         return [unit for place, unit in enumerate(units) if place not in off_topic]
-    # The first sentence of a section usually says what it is about: of equals it comes first.
-    order = sorted(range(len(units)), key=lambda place: worths[place], reverse=True)
+    # A section usually says first what matters most.
+    best = max(worths) or 1.0
+    values = [worth + _EARLY * best * (len(units) - place) / len(units) for place, worth in enumerate(worths)]
+    order = sorted(range(len(units)), key=lambda place: values[place], reverse=True)
     chosen: set[int] = set()
     length = 0
     for place in order:
         needed = _with_company(units, place) - chosen
         cost = sum(len(units[other].text) for other in needed)
-        if chosen and (worths[place] <= 0 or length + cost > allowed.chosen):
+        if chosen and length + cost > allowed.chosen:
             continue
         chosen |= needed
         length += cost
