@@ -91,3 +91,19 @@ async def test_a_second_server_on_the_same_data_is_refused(serve: Serve, parlour
     assert result.status == 1
     assert result.err.count("\n") == 1
     assert "already serves" in result.err
+
+
+@pytest.mark.parametrize(
+    ("model", "mark", "words"),
+    [("fake", "ok", "answers and offers fake"), ("fancy", "warn", "does not offer fancy")],
+)
+async def test_the_doctor_asks_the_provider_for_its_models(
+    parlour: Run, model: str, mark: str, words: str
+) -> None:
+    async with FakeProvider() as provider:
+        result = await asyncio.to_thread(
+            parlour, "doctor", OPENAI_BASE_URL=provider.base_url, OPENAI_MODEL=model, OPENAI_API_KEY="sk-1"
+        )
+    (line,) = [line for line in result.out.splitlines() if line[6:].startswith("provider")]
+    assert line.startswith(mark)
+    assert words in line

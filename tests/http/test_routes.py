@@ -84,8 +84,39 @@ async def test_strangers_get_in_where_they_are_meant_to_and_nowhere_else(tmp_pat
     assert open_to_all - static_files == OPEN
 
 
+BODIES: list[tuple[bytes, str]] = [
+    (b"", ""),
+    (b"", "application/json"),
+    (b"{}", "application/json"),
+    (b"[]", "application/json"),
+    (b"null", "application/json"),
+    (b"{", "application/json"),
+    (b'{"message": "x"}', "text/plain"),
+    (b"a=b", "application/x-www-form-urlencoded"),
+    (b"\xff" * 100, "multipart/form-data; boundary=x"),
+]
+
+
+async def test_no_body_breaks_any_route(app: FastAPI) -> None:
+    """A-057: every route, as a visitor, with bodies that it does not expect."""
+    async with app.router.lifespan_context(app), connect(app) as client:
+        token = (await client.post("/api/visitors")).json()["token"]
+        for method, path, _ in routes(app):
+            for content, kind in BODIES:
+                headers = {"Authorization": f"Bearer {token}"} | ({"Content-Type": kind} if kind else {})
+                response = await client.request(
+                    method, filled(path), content=content, headers=headers, timeout=10
+                )
+                told = (method, path, content, response.status_code, response.text[:200])
+                assert response.status_code < 500 or not path.startswith("/api"), told
+
+
 async def status_for_a_stranger(client: httpx2.AsyncClient, method: str, path: str) -> int:
-    some_id = "0192f0c1-0000-7000-8000-000000000000"
-    filled = "/".join(some_id if step.startswith("{") else step for step in path.split("/"))
     body = {"message": "hello", "title": "x", "rating": "up", "token": "x"} if method != "GET" else None
-    return (await client.request(method, filled, json=body)).status_code
+    return (await client.request(method, filled(path), json=body)).status_code
+
+
+def filled(path: str) -> str:
+    """A route's address with an id that names nothing in every gap."""
+    some_id = "0192f0c1-0000-7000-8000-000000000000"
+    return "/".join(some_id if step.startswith("{") else step for step in path.split("/"))
