@@ -70,6 +70,9 @@ async def kill_rounds(
         while figures.rounds < rounds and not figures.findings:
             figures.rounds += 1
             await rig.round(figures)
+            if figures.findings:
+                errors = [line for line in server.log.splitlines() if '"error"' in line]
+                figures.findings += ["the server's last errors:", *errors[-10:]]
             if figures.rounds % 10 == 0 or figures.rounds == rounds or figures.findings:
                 tell(f"seed {seed}: {figures}")
     return figures

@@ -4,10 +4,14 @@ It knows nothing of the server but its documented contract: event ids only ever 
 was said, a stream that ends without ``[DONE]`` has to be resumed.
 """
 
+import asyncio
+import json
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -128,6 +132,12 @@ class Api:
         assert told.closed, f"the stream of {run_id} ended without [DONE]"
         return told
 
+    async def open_raw(self) -> "RawConnection":
+        """Open a connection of which every byte is in the caller's hands."""
+        parts = urlsplit(self.url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        return RawConnection(reader, writer, self._headers({"Host": parts.netloc}))
+
     async def history(self, session_id: str) -> list[Json]:
         """Return all messages of a session, first one first."""
         messages: list[Json] = []
@@ -158,6 +168,37 @@ class Api:
     def _headers(self, more: Mapping[str, str] | None) -> dict[str, str]:
         own = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         return own | dict(more or {})
+
+
+@dataclass(slots=True)
+class RawConnection:
+    """A connection for a client that behaves as no library would."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    headers: Mapping[str, str]
+
+    async def write(self, method: str, path: str, body: Json) -> None:
+        """Send a request, and read nothing."""
+        data = json.dumps(body).encode()
+        headers = {**self.headers, "Content-Type": "application/json", "Content-Length": str(len(data))}
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        self.writer.write("\r\n".join([*lines, "", ""]).encode() + data)
+        await self.writer.drain()
+
+    async def read(self) -> bytes:
+        """Return everything until the server ends the connection, however it ends it."""
+        data = bytearray()
+        with suppress(ConnectionError):
+            while part := await self.reader.read(65536):
+                data += part
+        return bytes(data)
+
+    async def close(self) -> None:
+        """Hang up."""
+        self.writer.close()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
 
 
 class Declined(Exception):
