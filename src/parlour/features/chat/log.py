@@ -242,16 +242,20 @@ class Log:
     async def _past_the_end(self, run: Run, position: Position) -> list[Entry]:
         """Return what a reader still lacks of a run that has ended and has no events after its place."""
         last = await self._database.read(WORKER, lambda c: store_runs.last_position(c, run.id))
-        if position == last or position.seq >= AFTER_THE_LOG:
+        if position == last:
             return []
         message = await self._database.read(WORKER, lambda c: store.plain_message(c, run.message_id))
-        told = retold(run, message)
-        if position != BEGINNING:
-            told.insert(1, (EventKind.REWIND, {"length": 0}))
-        return [
+        start, *rest = retold(run, message)
+        # Every telling numbers its events alike, so that one that breaks off can be gone on with, too.
+        told = [
             Entry(Position(max(run.fence, 1), AFTER_THE_LOG + place), kind, orjson.dumps(data))
-            for place, (kind, data) in enumerate(told)
+            for place, (kind, data) in enumerate([start, (EventKind.REWIND, {"length": 0}), *rest])
         ]
+        if position == BEGINNING:
+            return [entry for entry in told if entry.kind is not EventKind.REWIND]
+        if told[0].position <= position <= told[-1].position:
+            return [entry for entry in told if entry.position > position]
+        return told
 
     async def _events(self, run: Run, position: Position) -> tuple[list[Entry], Status]:
         return await self._database.read(WORKER, lambda c: store_runs.events_after(c, run.id, position))
