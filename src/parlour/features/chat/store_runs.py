@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Select, and_, exists, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, exists, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
 from parlour.features.chat.schemas import outcome_row
 from parlour.features.chat.tables import messages, run_events, runs, sessions
 from parlour.features.chat.values import Lease, LeaseLost, Outcome, Row, Run
-from parlour.infra.storage.schema import now_ms
+from parlour.infra.storage.schema import now_ms, put
 from parlour.vocabulary.errors import NotFound
 from parlour.vocabulary.events import Entry, EventKind, Position
 from parlour.vocabulary.messages import Status
@@ -53,6 +53,7 @@ def append_events(
     """Add to the logs of ``(run id, fence, entries)``; return the runs that are still this owner's.
 
     The rows of the runs are held while the events go in, so that a takeover sees either none or all of them.
+    Entries may come again, with more behind them, when it was not learnt whether they had been kept.
     """
     held = connection.execute(
         select(runs.c.id, runs.c.fence)
@@ -66,7 +67,7 @@ def append_events(
     ours = {(row.id, row.fence) for row in held}
     rows = [_event_row(run_id, entries) for run_id, fence, entries in batches if (run_id, fence) in ours]
     if rows:
-        connection.execute(insert(run_events), rows)
+        put(connection, run_events, rows)
     return {run_id for run_id, _ in ours}
 
 
@@ -90,7 +91,7 @@ def finish(
     if changed.rowcount != 1:
         raise LeaseLost
     if entries:
-        connection.execute(insert(run_events), [_event_row(run.id, entries)])
+        put(connection, run_events, [_event_row(run.id, entries)])
     connection.execute(update(messages).where(messages.c.id == run.message_id).values(outcome_row(outcome)))
     connection.execute(
         update(sessions).where(sessions.c.id == run.session_id).values(last_active_at=now, updated_at=now)
@@ -100,6 +101,7 @@ def finish(
         .where(runs.c.session_id == run.session_id, runs.c.status == Status.PENDING.value)
         .order_by(runs.c.id)
         .limit(1)
+        .with_for_update()  # whoever stops it at this moment comes before or after, not in between
     ).scalar()
     return _take(connection, lease, following) if following else None
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, MetaData, Numeric, Text, Uuid
+from sqlalchemy import JSON, BigInteger, Connection, DateTime, Dialect, MetaData, Numeric, Table, Text, Uuid
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -102,3 +103,15 @@ def _folded_postgresql(element: folded, compiler: SQLCompiler, **options: object
 @compiles(folded, "sqlite")
 def _folded_sqlite(element: folded, compiler: SQLCompiler, **options: object) -> str:
     return f"parlour_fold({compiler.process(element.clauses, **options)})"
+
+
+def put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows; one whose primary key is there already is replaced."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement: Any = insert(table)
+    keys = {column.name for column in table.primary_key}
+    values = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=[table.c[key] for key in sorted(keys)], set_=values),
+        rows,
+    )
