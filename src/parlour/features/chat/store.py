@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy.sql import ColumnElement
 
 from parlour.features.chat.cursors import decode_moment, encode_moment
 from parlour.features.chat.store_accept import RememberPerson, new_session
@@ -12,7 +13,7 @@ from parlour.features.chat.tables import feedback, messages, run_events, runs, s
 from parlour.features.chat.values import Row, SessionQuery
 from parlour.infra.storage.schema import folded
 from parlour.vocabulary.errors import NotFound
-from parlour.vocabulary.messages import MessageRole, Status
+from parlour.vocabulary.messages import FinishReason, MessageRole, Status
 from parlour.vocabulary.principal import Principal
 
 _step = messages.alias("step")
@@ -105,7 +106,7 @@ def suggest_title(connection: Connection, session_id: str, title: str) -> None:
 def delete_session(connection: Connection, principal: Principal, session_id: str, *, now: datetime) -> None:
     """Hide one's own session (it can be restored) and ask its runs to stop. Raises NotFound."""
     change_session(connection, principal, session_id, {"deleted_at": now}, now=now)
-    _stop_runs_of(connection, [session_id])
+    _stop_runs(connection, runs.c.session_id == session_id, now=now)
 
 
 def delete_sessions(connection: Connection, principal: Principal, *, now: datetime) -> int:
@@ -119,28 +120,13 @@ def delete_sessions(connection: Connection, principal: Principal, *, now: dateti
             .returning(sessions.c.id)
         )
     ]
-    _stop_runs_of(connection, own)
+    _stop_runs(connection, runs.c.session_id.in_(own), now=now)
     return len(own)
 
 
 def ask_to_stop(connection: Connection, principal: Principal, run_id: str, *, now: datetime) -> None:
     """Write down that a run shall stop; one that has not begun is stopped here and now."""
-    own = (runs.c.id == run_id, runs.c.person_id == principal.person_id)
-    connection.execute(
-        update(runs).where(*own, runs.c.status == Status.STREAMING.value).values(stop_requested=True)
-    )
-    stopped = connection.execute(
-        update(runs)
-        .where(*own, runs.c.status == Status.PENDING.value)
-        .values(status=Status.STOPPED.value, stop_requested=True, finished_at=now)
-        .returning(runs.c.message_id)
-    ).scalar()
-    if stopped is not None:
-        connection.execute(
-            update(messages)
-            .where(messages.c.id == stopped)
-            .values(status=Status.STOPPED.value, finish_reason=Status.STOPPED.value)
-        )
+    _stop_runs(connection, runs.c.id == run_id, runs.c.person_id == principal.person_id, now=now)
 
 
 def read_message(connection: Connection, principal: Principal, message_id: str) -> Row:
@@ -240,11 +226,20 @@ def count_active(connection: Connection) -> int:
     ).scalar_one()
 
 
-def _stop_runs_of(connection: Connection, session_ids: list[str]) -> None:
+def _stop_runs(connection: Connection, *which: ColumnElement[bool], now: datetime) -> None:
     connection.execute(
+        update(runs).where(*which, runs.c.status == Status.STREAMING.value).values(stop_requested=True)
+    )
+    stopped = connection.execute(
         update(runs)
-        .where(runs.c.session_id.in_(session_ids), runs.c.status.in_(ACTIVE))
-        .values(stop_requested=True)
+        .where(*which, runs.c.status == Status.PENDING.value)
+        .values(status=Status.STOPPED.value, stop_requested=True, finished_at=now)
+        .returning(runs.c.message_id)
+    ).scalars()
+    connection.execute(
+        update(messages)
+        .where(messages.c.id.in_(stopped.all()))
+        .values(status=Status.STOPPED.value, finish_reason=FinishReason.STOPPED.value)
     )
 
 
