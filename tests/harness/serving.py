@@ -256,6 +256,11 @@ class Stream:
             assert not self.response.content.at_eof(), f"ended without {event}: {self.raw!r}"
             await self.more()
 
+    async def begun(self, event: str = "message") -> dict[str, Any]:
+        """Read up to the first event of a kind; return what ``start`` said."""
+        await self.until(event)
+        return (await self.until("start")).value
+
     async def rest(self) -> EventReader:
         """Read to the end."""
         while not self.response.content.at_eof():
