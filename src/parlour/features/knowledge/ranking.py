@@ -7,7 +7,7 @@ from a coincidence: how much of the question it holds, rare words weighing more 
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
 from parlour.features.knowledge.index import Index
@@ -184,7 +184,7 @@ def _fit(index: Index, wanted: list[_Wanted], passage: Passage) -> float:
     return round(evidence / (1 + evidence), 4)
 
 
-def _found(wanted: list[_Wanted], words: set[str]) -> float:
+def _found(wanted: list[_Wanted], words: Set[str]) -> float:
     return sum(
         want.weight
         * want.rarity

@@ -69,9 +69,9 @@ class Knowledge:
         return sum(len(folder.documents) for folder in self._folders)
 
     @property
-    def passage_count(self) -> int:
-        """The number of passages that can be looked up now."""
-        return len(self._index.passages)
+    def passages(self) -> tuple[Passage, ...]:
+        """All passages that can be looked up now, in the order of their documents."""
+        return self._index.passages
 
     @property
     def unreadable(self) -> tuple[Unreadable, ...]:
