@@ -222,10 +222,13 @@ class Log:
         return text
 
     async def _older(self, run: Run, position: Position, live: LiveRun) -> list[Entry]:
-        """Return what owners before this one got stored; the first owner has none before it."""
+        """Return what owners before this one got stored; the first owner has none before it.
+
+        Of its own part nothing is read back: the end is stored a moment before it may be shown.
+        """
         if live.run.fence == 1:
             return []
-        entries, _ = await self._events(run, position)
+        entries, _ = await self._events(run, position, below_fence=live.run.fence)
         return entries
 
     async def _stored(self, run: Run, position: Position) -> tuple[list[Entry], bool]:
@@ -257,5 +260,10 @@ class Log:
             return [entry for entry in told if entry.position > position]
         return told
 
-    async def _events(self, run: Run, position: Position) -> tuple[list[Entry], Status]:
-        return await self._database.read(WORKER, lambda c: store_runs.events_after(c, run.id, position))
+    async def _events(
+        self, run: Run, position: Position, *, below_fence: int | None = None
+    ) -> tuple[list[Entry], Status]:
+        return await self._database.read(
+            WORKER,
+            lambda connection: store_runs.events_after(connection, run.id, position, below_fence=below_fence),
+        )

@@ -1,0 +1,68 @@
+"""Moments between two steps of the log that only a race shows, held open by hand."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from parlour.features.chat import store_accept, store_runs
+from parlour.features.chat.log import Log
+from parlour.features.chat.values import Lease, Outcome, Send
+from parlour.features.people.store import remember
+from parlour.infra.storage.database import WORKER
+from parlour.infra.storage.opening import open_database
+from parlour.vocabulary.events import Entry, EventKind, Position
+from parlour.vocabulary.ids import new_id
+from parlour.vocabulary.principal import Principal, Role
+
+pytestmark = pytest.mark.anyio
+
+SOMEBODY = Principal(new_id(), Role.VISITOR)
+FIRST, SECOND = Lease("first owner"), Lease("second owner")
+
+
+async def test_a_late_reader_is_not_shown_the_end_twice_while_it_is_stored_and_not_yet_told(
+    database_url: str,
+) -> None:
+    """The second owner has stored the end; a reader from before the takeover looks at that very moment."""
+    database = open_database(database_url)
+    log = Log(database)
+    now = datetime.now(UTC)
+    accepted = await database.write(
+        SOMEBODY,
+        lambda connection: store_accept.accept(
+            connection,
+            SOMEBODY,
+            Send("What?", "default"),
+            lease=FIRST,
+            title="What?",
+            now=now,
+            remember=remember,
+        ),
+    )
+    run_id = accepted.run.id
+    said = Entry(Position(1, 1), EventKind.TEXT, b'{"content":"one "}')
+    await database.write(WORKER, lambda c: store_runs.append_events(c, FIRST, [(run_id, 1, [said])]))
+    (run,) = await database.write(WORKER, lambda c: store_runs.take_over(c, SECOND, alone=True, besides=[]))
+    live = log.open(run, "one ")
+    live.append(EventKind.REWIND, {"length": 4})
+    live.append_text("two")
+    end = live.ending(EventKind.DONE, {"finishReason": "stop"})
+    outcome = Outcome(content=live.text)
+    await database.write(WORKER, lambda c: store_runs.finish(c, SECOND, run, outcome, end, now=now))
+
+    seen: list[Entry] = []
+
+    async def follow() -> None:
+        async for entries in log.read(run, said.position):
+            seen.extend(entries)
+
+    following = asyncio.create_task(follow())
+    while len(seen) < 2:
+        await asyncio.sleep(0)
+    live.end(end)
+    await asyncio.wait_for(following, 5)
+
+    assert [entry.kind for entry in seen] == [EventKind.REWIND, EventKind.TEXT, EventKind.DONE]
+    assert [entry.position for entry in seen] == [Position(2, 1), Position(2, 2), Position(2, 3)]
+    await database.close()
