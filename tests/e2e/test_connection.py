@@ -139,7 +139,7 @@ async def test_a_send_that_fails_keeps_its_words_and_offers_another_try(
     await expect(reader.page.get_by_text("Not sent: the server could not be reached.")).to_be_visible()
     await expect(reader.questions).to_have_text(["Can anyone hear this? [[n=3]]"])
     line.down = False
-    await reader.page.get_by_role("button", name="Try again").click()
+    await reader.page.get_by_role("log").get_by_role("button", name="Try again").click()
     await reader.settled()
     await same_as_stored(reader)
 

@@ -1,4 +1,4 @@
-"""Model output is untrusted: whatever it says, no script runs, no request leaves the origin (S-5, A-160 ff)."""
+"""Model output is untrusted: whatever it says, no script runs, no request leaves (S-5, A-160 ff)."""
 
 import pytest
 from playwright.async_api import expect
@@ -40,8 +40,10 @@ The end.
 async def harmless(reader: Reader) -> None:
     """Press every link that has no safe scheme's look, and assert that nothing ran or was drawn."""
     assert await reader.page.evaluate("window.ran") is None
-    drawn = reader.answers.locator("img, script, style, iframe, form, link, base, meta, object, .prose svg")
-    await expect(drawn.filter(has_not=reader.page.locator(".lamp"))).to_have_count(0)
+    drawn = reader.answers.locator(
+        "img, script, style, iframe, form, link, base, meta, object, .prose svg:not(.lucide)"
+    )
+    await expect(drawn).to_have_count(0)
     addresses = await reader.answers.locator(".prose a").evaluate_all(
         "links => links.map(link => link.protocol)"
     )

@@ -96,8 +96,12 @@ export class App {
   /** The address and the conversation in view name the same session, whichever of the two changes. */
   #followAddress(): void {
     const { conversations } = this.chat;
+    let shown = conversations.current.sessionId;
     conversations.store.subscribe(() => {
       const { sessionId } = conversations.current;
+      // Only a change of what is shown concerns the address, which may already be ahead of it.
+      if (shown === sessionId) return;
+      shown = sessionId;
       if (sessionIn(this.window.location.hash) === sessionId) return;
       const address = sessionId ? SESSION + sessionId : this.window.location.pathname;
       this.window.history.pushState(null, "", address);

@@ -53,7 +53,7 @@ export function CodeBlock({ token, arriving }: { token: Tokens.Code; arriving: b
         <span>{NAMES[language] ?? (language || t("code.plain"))}</span>
         {whole && <CopyCode text={token.text} />}
       </figcaption>
-      <pre tabIndex={0} aria-label={t("code.label")} role="region">
+      <pre tabIndex={0} aria-label={t("code.label")} role="group">
         <code>{pieces ? pieces.map(draw) : token.text}</code>
       </pre>
     </figure>

@@ -12,15 +12,15 @@ export function MarginNotes({ answer }: { answer: RefObject<HTMLElement | null> 
   const sources = useSources();
   const list = useRef<HTMLOListElement>(null);
   useNotePlaces(answer, list, sources);
-  if (!sources) return null;
+  if (!sources || sources.citations.length === 0) return null;
   return (
-    <aside className="notes" aria-label={t("message.sources")}>
+    <div className="notes" role="group" aria-label={t("message.sources")}>
       <ol ref={list}>
         {sources.citations.map((citation) => (
           <Note key={citation.number} citation={citation} sources={sources} />
         ))}
       </ol>
-    </aside>
+    </div>
   );
 }
 

@@ -15,7 +15,7 @@ export function SourceRow() {
   if (!sources || sources.citations.length === 0) return null;
   const shown = sources.open === null ? undefined : sources.byNumber.get(sources.open);
   return (
-    <section className="source-row" aria-label={t("message.sources")}>
+    <div className="source-row" role="group" aria-label={t("message.sources")}>
       <ul>
         {sources.citations.map((citation) => (
           <li key={citation.number}>
@@ -29,7 +29,7 @@ export function SourceRow() {
         ) : (
           <Opened citation={shown} sources={sources} />
         ))}
-    </section>
+    </div>
   );
 }
 
@@ -90,6 +90,8 @@ function Sheet({ citation, sources }: { citation: Citation; sources: Sources }) 
       className="sheet"
       aria-label={citation.title || citation.documentTitle}
       onClose={sources.close}
+      // The dialog closes by itself, and only once it has can the focus go back to where it came from.
+      onKeyDown={(event) => event.key === "Escape" && event.stopPropagation()}
       onClick={(event) => event.target === event.currentTarget && event.currentTarget.close()}
     >
       <div className="sheet-body">
