@@ -28,17 +28,22 @@ def test_help_lists_the_commands(parlour: Run) -> None:
         ({"PARLOUR_DEFAULT_PROVIDER": "openai"}, "OPENAI_API_KEY"),
     ],
 )
-@pytest.mark.parametrize("command", [("serve",), ("config", "check"), ("doctor",), ("db", "upgrade")])
-def test_a_bad_setting_ends_every_command_with_one_line(
-    parlour: Run, tmp_path: Path, command: tuple[str, ...], variables: dict[str, str], words: str
+def test_a_bad_setting_ends_the_start_with_one_line(
+    parlour: Run, tmp_path: Path, variables: dict[str, str], words: str
 ) -> None:
     """F-041: one line, a status, and nothing begun."""
-    result = parlour(*command, **variables)
+    result = parlour("serve", **variables)
     assert result.status == 2
     assert result.out == ""
     assert result.err.count("\n") == 1
     assert words in result.err
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("command", ["config check", "config show", "doctor", "db upgrade"])
+def test_a_bad_setting_ends_every_other_command_too(parlour: Run, command: str) -> None:
+    result = parlour(*command.split(), PARLOUR_PORT="abc")
+    assert (result.status, result.err.count("\n")) == (2, 1)
 
 
 def test_bad_settings_are_told_before_the_server_is_imported(parlour: Run) -> None:
