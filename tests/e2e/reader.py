@@ -25,7 +25,7 @@ class Reader:
         """Open a window, watch it, and go to the page."""
         context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()
-        reader = cls(page, url)
+        reader = cls(page, url.partition("/#")[0])
         page.on("request", reader._requested)
         page.on("console", reader._said)
         page.on("pageerror", lambda error: reader.complaints.append(str(error)))

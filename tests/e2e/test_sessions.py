@@ -100,13 +100,28 @@ async def test_an_unknown_conversation_is_told_plainly(reader: Reader) -> None:
 
 
 async def test_the_owner_comes_in_by_the_printed_link_once(
-    reader: Reader, builtin_server: ServerProcess
+    open_window: Open, reader: Reader, builtin_server: ServerProcess
 ) -> None:
     """The link signs in, leaves the address bar, and does not work a second time."""
-    link = re.search(r"#sign-in=(\S+)", builtin_server.log)
+    link = re.search(r"#sign-in=\S+", builtin_server.log)
     assert link is not None
     await reader.page.goto(f"{reader.url}/{link[0]}")
+    await expect(reader.page.get_by_text("Signed in as owner")).to_be_visible()
+    await expect(reader.page.locator(".person-name")).to_have_text("Owner")
+    assert "sign-in" not in reader.page.url
+    late = await open_window(f"{builtin_server.url}/{link[0]}")
+    await expect(late.page.get_by_text("This sign-in link no longer works.")).to_be_visible()
+    await expect(late.page.locator(".person-name")).to_have_text("Visitor")
+
+
+async def test_a_conversation_keeps_its_name_whatever_the_list_shows(reader: Reader) -> None:
+    """A search that leaves it out of the sidebar does not take the title from the bar."""
+    await reader.ask_and_wait("All about herons")
+    title = reader.page.get_by_role("heading", level=1)
+    await expect(title).to_have_text("All about herons")
+    await expect(reader.page).to_have_title("All about herons · Parlour")
+    await reader.page.get_by_role("searchbox").fill("belt drive")
+    await expect(row(reader, "All about herons")).to_have_count(0)
+    await expect(title).to_have_text("All about herons")
     await reader.page.reload()
-    signed_in = reader.page.get_by_text("Signed in as")
-    refused = reader.page.get_by_text("This sign-in link no longer works.")
-    await expect(signed_in.or_(refused)).to_be_visible()
+    await expect(title).to_have_text("All about herons")

@@ -67,6 +67,8 @@ export class App {
     if (hash.startsWith(SIGN_IN)) await this.#signIn(decodeURIComponent(hash.slice(SIGN_IN.length)));
     this.chat.boot(sessionIn(this.window.location.hash));
     this.#followAddress();
+    const { sessionId } = this.chat.conversations.current;
+    if (sessionId) void this.sessions.look(sessionId);
     await this.#greet();
     this.network.online.subscribe(() => this.network.online.get() && void this.#greet());
     this.window.document.addEventListener("visibilitychange", () => this.#lookAgain());
@@ -102,12 +104,16 @@ export class App {
       // Only a change of what is shown concerns the address, which may already be ahead of it.
       if (shown === sessionId) return;
       shown = sessionId;
+      if (sessionId) void this.sessions.look(sessionId);
       if (sessionIn(this.window.location.hash) === sessionId) return;
       const address = sessionId ? SESSION + sessionId : this.window.location.pathname;
       this.window.history.pushState(null, "", address);
     });
     this.window.addEventListener("popstate", () => {
-      const sessionId = sessionIn(this.window.location.hash);
+      const { hash } = this.window.location;
+      // A sign-in link pasted into an open page makes it another person's page.
+      if (hash.startsWith(SIGN_IN)) return this.window.location.reload();
+      const sessionId = sessionIn(hash);
       if (sessionId === conversations.current.sessionId) return;
       if (sessionId) this.chat.open(sessionId);
       else this.chat.startNew();

@@ -5,6 +5,8 @@ import { createStore } from "./store";
 
 export interface SessionsState {
   items: readonly Session[];
+  /** Every session that was seen, by id: the one in view keeps its title whatever the list shows. */
+  known: Readonly<Record<string, Session>>;
   nextCursor: string | null;
   query: string;
   archived: boolean;
@@ -16,6 +18,7 @@ export interface SessionsState {
 export class Sessions {
   readonly store = createStore<SessionsState>({
     items: [],
+    known: {},
     nextCursor: null,
     query: "",
     archived: false,
@@ -38,6 +41,7 @@ export class Sessions {
       const page = await this.api.sessions({ q: query.trim(), archived });
       if (asked !== this.#asked) return;
       this.#change({ items: page.items, nextCursor: page.nextCursor, phase: "ready" });
+      this.#learn(page.items);
     } catch {
       if (asked === this.#asked && this.store.get().phase !== "ready") this.#change({ phase: "failed" });
     }
@@ -49,11 +53,19 @@ export class Sessions {
     const asked = this.#asked;
     const page = await this.api.sessions({ q: query.trim(), archived, cursor: nextCursor }).catch(() => null);
     if (!page || asked !== this.#asked) return;
+    this.#learn(page.items);
     this.store.set((state) => {
       const known = new Set(state.items.map((session) => session.id));
       const added = page.items.filter((session) => !known.has(session.id));
       return { ...state, items: [...state.items, ...added], nextCursor: page.nextCursor };
     });
+  }
+
+  /** Get to know a session that the list may not show: found by its address, archived, or far down. */
+  async look(sessionId: string): Promise<void> {
+    if (this.store.get().known[sessionId]) return;
+    const session = await this.api.session(sessionId).catch(() => null);
+    if (session) this.#learn([session]);
   }
 
   search(query: string): void {
@@ -82,7 +94,10 @@ export class Sessions {
     this.#drop(session);
     const act = archived ? "archived" : "unarchived";
     await this.api.changeSession(session.id, { archived }).then(
-      () => this.#change({ undo: { session, act } }),
+      (changed) => {
+        this.#learn([changed]);
+        this.#change({ undo: { session, act } });
+      },
       () => this.refresh(),
     );
   }
@@ -116,7 +131,15 @@ export class Sessions {
     this.store.set((state) => ({ ...state, items: state.items.filter((each) => each.id !== session.id) }));
   }
 
+  #learn(sessions: readonly Session[]): void {
+    this.store.set((state) => ({
+      ...state,
+      known: { ...state.known, ...Object.fromEntries(sessions.map((session) => [session.id, session])) },
+    }));
+  }
+
   #replace(session: Session): void {
+    this.#learn([session]);
     this.store.set((state) => ({
       ...state,
       items: state.items.map((each) => (each.id === session.id ? { ...each, ...session } : each)),

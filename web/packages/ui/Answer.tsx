@@ -36,6 +36,7 @@ export function Answer({ entry, uid, name, resting, last }: Props) {
           <h2 className="speaker">
             <Lamp size={16} breathing={waiting} />
             <span dir="auto">{name}</span>
+            <Said at={entry.createdAt} />
           </h2>
           <div ref={body}>{entry.content && <Markdown text={entry.content} arriving={!done} />}</div>
           {waiting && <Progress entry={entry} />}
@@ -48,6 +49,21 @@ export function Answer({ entry, uid, name, resting, last }: Props) {
         {margin && <MarginNotes answer={body} />}
       </div>
     </SourcesProvider>
+  );
+}
+
+/** When it was said: near words for today, the day for what is older. Seen on hover, always read. */
+function Said({ at }: { at: string }) {
+  const { language } = useApp();
+  const date = new Date(at);
+  const today = date.toDateString() === new Date().toDateString();
+  const format: Intl.DateTimeFormatOptions = today
+    ? { timeStyle: "short" }
+    : { dateStyle: "medium", timeStyle: "short" };
+  return (
+    <time dateTime={at} className="said">
+      {new Intl.DateTimeFormat(language.locale, format).format(date)}
+    </time>
   );
 }
 

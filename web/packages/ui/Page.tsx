@@ -43,6 +43,7 @@ function Frame() {
       else if (conversation) app.chat.stop(conversation.uid);
     },
   });
+  useTitle(conversation?.sessionId ?? null);
   if (!conversation) return null;
   const blank = conversation.sessionId === null && conversation.entries.length === 0;
   return (
@@ -106,6 +107,16 @@ function Notices() {
       )}
     </div>
   );
+}
+
+/** The window is called by what it shows. */
+function useTitle(sessionId: string | null): void {
+  const t = useWords();
+  const { sessions } = useApp();
+  const title = useStore(sessions.store, ({ known }) => (sessionId ? known[sessionId]?.title : null));
+  useEffect(() => {
+    document.title = title ? `${title} · ${t("app.name")}` : t("app.name");
+  }, [title, t]);
 }
 
 function useShortcuts(acts: { search(): void; escape(): void }): void {

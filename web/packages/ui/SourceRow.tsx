@@ -83,7 +83,6 @@ function Sheet({ citation, sources }: { citation: Citation; sources: Sources }) 
     dialog.current?.showModal?.();
   }, []);
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: Esc closes a dialog by itself; the press is on the scrim around it
     <dialog
       ref={dialog}
       id={sources.idOf(citation.number)}

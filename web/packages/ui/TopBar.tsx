@@ -21,7 +21,7 @@ export function TopBar({ conversation, name, folded, onUnfold }: Props) {
   const { chat, sessions } = useApp();
   const drawer = useMedia(DRAWER);
   const { sessionId } = conversation;
-  const session = useStore(sessions.store, (state) => state.items.find((each) => each.id === sessionId));
+  const session = useStore(sessions.store, (state) => (sessionId ? state.known[sessionId] : undefined));
   const begun = conversation.entries.length > 0 || sessionId !== null;
   return (
     <header className="bar">
