@@ -14,6 +14,7 @@ from parlour.infra.storage.opening import open_database
 from parlour.vocabulary.events import Entry, EventKind, Position
 from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.principal import Principal, Role
+from tests.harness.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -58,8 +59,7 @@ async def test_a_late_reader_is_not_shown_the_end_twice_while_it_is_stored_and_n
             seen.extend(entries)
 
     following = asyncio.create_task(follow())
-    while len(seen) < 2:
-        await asyncio.sleep(0)
+    await until(lambda: len(seen) >= 2, 5, "the reader has what was told")
     live.end(end)
     await asyncio.wait_for(following, 5)
 
