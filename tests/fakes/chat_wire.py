@@ -129,7 +129,7 @@ class ChatWire:
             end += self._document({"choices": [], "usage": self.usage(sent, messages)})
         if script.dup:
             end += end
-        if script.nodone:
+        if script.nodone or script.after in ("stall", "rst", "eof"):
             return end
         if "nolastline" in script.shape:
             return end + b"data: [DONE]"

@@ -91,6 +91,7 @@ class FakeProvider:
         self.requests: list[Request] = []
         self.arrived = asyncio.Event()
         """Set with every request; a test that waits for the next one clears it first."""
+        self.connections_made = 0
         self.held_back = asyncio.Event()
         """Set when a reader was too slow to take what was written."""
 
@@ -140,6 +141,7 @@ class FakeProvider:
     def opened(self, connection: "_Connection") -> None:
         """Remember a connection."""
         self._connections.add(connection)
+        self.connections_made += 1
 
     def closed(self, connection: "_Connection") -> None:
         """Forget a connection."""
@@ -241,7 +243,22 @@ class _ChatAnswer:
         options = self._request.body.get("stream_options") or {}
         with_usage = bool(options.get("include_usage"))
         await self._write(self._wire.ending(self._request.sent, self._messages, with_usage=with_usage))
-        connection.end_stream()
+        await self._end()
+
+    async def _end(self) -> None:
+        connection = self._connection
+        match self._script.after:
+            case "stall":
+                await connection.wait(math.inf)
+            case "rst":
+                connection.reset()
+            case "eof":
+                connection.close()
+            case "late":
+                await connection.wait(0.05)
+                connection.end_stream()
+            case _:
+                connection.end_stream()
 
     async def _ends_at(self, index: int) -> bool:
         """Write piece ``index``, or what the script puts in its place; tell whether that was the end."""
@@ -374,7 +391,9 @@ class _Connection(asyncio.Protocol):
     def send(self, status: int, kind: str, body: bytes, headers: dict[str, str] | None = None) -> None:
         """Send a whole response."""
         assert self._transport is not None
-        lines = {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}
+        # The cookie, as gateways set it, is nothing that a client of ours should send back.
+        lines = {"Content-Type": kind, "Content-Length": str(len(body)), "Set-Cookie": "seen=1; Path=/"}
+        lines |= headers or {}
         self._transport.write(_head(status, lines) + body)
 
     def send_json(self, status: int, document: object, headers: dict[str, str] | None = None) -> None:

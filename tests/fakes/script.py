@@ -59,6 +59,9 @@ class Script:
     """Send the ends of the stream (finish, usage) twice."""
     nofinish: bool = False
     nodone: bool = False
+    after: str = ""
+    """What happens after the finish reason, in place of the rest: ``stall``, ``rst`` or ``eof``; or ``late``:
+    the response ends a while after [DONE]."""
     empty: bool = False
     flood: bool = False
     """10 MB as fast as the reader takes it."""

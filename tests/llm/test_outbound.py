@@ -59,11 +59,11 @@ async def test_a_proxy_of_the_environment_is_only_used_when_asked_for(
 
 
 async def test_it_says_who_it_is_and_remembers_nothing(provider: FakeProvider) -> None:
-    async with open_session(user_agent="parlour/1") as session:
-        async with session.get(f"{provider.base_url}/models", cookies={"a": "b"}):
-            pass
-        async with session.get(f"{provider.base_url}/models"):
-            pass
+    address = f"http://models.test:{provider.port}/v1/models"
+    async with open_session(user_agent="parlour/1", resolver=Pointing()) as session:
+        for _ in range(2):
+            async with session.get(address) as response:
+                assert "Set-Cookie" in response.headers
         assert session.connector is not None
         assert session.connector.limit == MOST_CONNECTIONS
 

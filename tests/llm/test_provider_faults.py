@@ -13,7 +13,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from parlour.infra.web.outbound import open_session
-from parlour.llm.model import Finish
+from parlour.llm.model import Finish, ModelEvent
 from parlour.llm.providers.openai_compatible import LONGEST_ANSWER, OpenAICompatible
 from parlour.llm.timeouts import Timeouts
 from parlour.vocabulary.errors import (
@@ -234,11 +234,12 @@ async def test_a_pause_within_the_limit_is_no_fault(make_model: MakeModel) -> No
 
 async def test_the_readers_own_time_is_not_the_providers(make_model: MakeModel) -> None:
     """A consumer that takes longer between two events than a stall may last is not cut off."""
-    limits = Timeouts(first_token=5, stall=0.5)
-    events = []
+    limits = Timeouts(first_token=0.5, stall=0.5)
+    events: list[ModelEvent] = []
     async for event in make_model(timeouts=limits).stream(question("[[n=3;stall@2:0.01]]")):
+        if not events:
+            await asyncio.sleep(1)  # the reader's slowness is what is tested
         events.append(event)
-        await asyncio.sleep(0.7)  # the reader's slowness is what is tested
 
     assert isinstance(events[-1], Finish)
 
@@ -285,6 +286,17 @@ async def test_either_sign_of_the_end_will_do(model: OpenAICompatible, directive
 MIXED = "cr,comments,noblank,unknown,nullchoices,emptychoices,nodelta"
 WHOLE = [*SHAPES, MIXED]
 SPLIT = [f"{shape};split" for shape in WHOLE if shape != "longcomment"]  # which would take a million writes
+
+
+@pytest.mark.parametrize("after", ["stall", "rst", "eof"])
+async def test_a_whole_answer_does_not_need_its_formal_end(model: OpenAICompatible, after: str) -> None:
+    """Every word and the finish reason are there; then the server hangs or its connection breaks."""
+    asked = f"[[dt=0.001;after={after}]]"
+    async with asyncio.timeout(20):  # not the 30 s of a stall
+        answer = await ask(model, asked)
+
+    assert answer.text == whole_text(asked)
+    assert answer.finish.usage is not None
 
 
 @pytest.mark.parametrize("shape", WHOLE + SPLIT)

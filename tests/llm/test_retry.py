@@ -148,7 +148,7 @@ async def test_an_empty_answer_gets_one_silent_chance(
     """F-021."""
     waits = Waits()
     assert (await ask(waits.around(model), "[[empty;times=1]]")).text
-    assert (len(provider.requests), waits.seconds) == (2, [0.0])
+    assert (len(provider.requests), waits.seconds) == (2, [])
 
     assert isinstance((await ask(waits.around(model), "[[empty]]")).error, EmptyAnswer)
     assert len(provider.requests) == 4
@@ -216,4 +216,4 @@ async def test_an_empty_answer_and_failures_do_not_add_up_to_more_chances() -> N
     answer = await ask(Retrying(model, sleep=waits.sleep, jitter=waits.jitter), "Hello?")
 
     assert isinstance(answer.error, Unreachable)
-    assert waits.seconds == [FIRST_BACKOFF, 0.0, FIRST_BACKOFF * 2]
+    assert waits.seconds == [FIRST_BACKOFF, FIRST_BACKOFF * 2]

@@ -82,13 +82,13 @@ class Retrying:
             except EmptyAnswer:
                 if shown or was_empty:
                     raise
-                was_empty, wait = True, 0.0
+                was_empty = True
             except ProviderError as error:
-                wait_or_none = None if shown or retries == MOST_RETRIES else self._wait(error, retries)
-                if wait_or_none is None or not self._budget.spend():
+                wait = None if shown or retries == MOST_RETRIES else self._wait(error, retries)
+                if wait is None or not self._budget.spend():
                     raise
-                retries, wait = retries + 1, wait_or_none
-            await self._sleep(wait)
+                retries += 1
+                await self._sleep(wait)
 
     def _wait(self, error: ProviderError, retries: int) -> float | None:
         """Return the seconds to wait before asking again; None where asking again is no use."""

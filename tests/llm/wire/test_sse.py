@@ -33,6 +33,7 @@ def data_of(*pieces: bytes) -> list[bytes]:
         (b"data:a\n\n", [b"a"]),
         (b"data:  a \n\n", [b" a "]),
         (b"data: a\ndata: b\n\n", [b"a\nb"]),
+        (b"data: a\r\ndata: b\r\n\r\n", [b"a\nb"]),
         (b": comment\n\n:\n\ndata: a\n: inside\n\n", [b"a"]),
         (b"id: 7\nretry: 10\nid\ndata: a\n\n", [b"a"]),
         (b"event: ping\n\ndata: a\n\n", [b"a"]),
