@@ -1,46 +1,63 @@
-"""An index of passages in memory: SQLite's FTS5 finds candidates, BM25 over synonyms orders them.
+"""An index of passages in memory: SQLite's FTS5 finds candidates, ranking orders them.
 
 Deliberately not a store: the files are the state, the index is made anew from them at every start and after
 every change, and it serves both databases alike. It never changes once built, so that a search may go on
 in its thread while a newer index takes its place.
 
-FTS5 does the part that has to be fast on large folders (posting lists, document counts). It gets stems made
-by :mod:`parlour.llm.words`, so that finding here, judging in :mod:`.ranking` and choosing sentences in the
+FTS5 does the part that has to be fast on large folders (posting lists). It gets stems made by
+:mod:`parlour.llm.words`, so that finding here, judging in :mod:`.ranking` and choosing sentences in the
 built-in model agree on what a word is.
 """
 
 import math
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
-from parlour.llm.words import stems
+from parlour.features.knowledge.reading import Reading, read
+from parlour.llm.stems import stem
+from parlour.llm.words import tokens
 from parlour.vocabulary.citation import Passage
 
-# Weights of document title, headings and text when FTS5 collects candidates.
+_TABLE = "CREATE VIRTUAL TABLE words USING fts5(title, headings, text, content='', tokenize='unicode61')"
+_INSERT = "INSERT INTO words (rowid, title, headings, text) VALUES (?, ?, ?, ?)"
 _SEARCH = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words, 1.0, 2.0, 1.0) LIMIT ?"
+
+# Passages whose reading is kept: about 20 kB each, so 40 MB at most.
+_READINGS = 2_000
 
 
 class Index:
-    """Passages and their words. ``candidates`` and ``documents_with`` are safe from any thread."""
+    """Passages and their words; safe from any thread.
+
+    ``counts`` tells in how many passages each stem occurs, ``spellings`` holds the words as written.
+    """
 
     def __init__(self, passages: Sequence[Passage]) -> None:
-        """Index ``passages``; takes about 1 s for 10,000 of them, so call it in a thread."""
+        """Index ``passages``; takes about 2 s for 10,000 of them, so call it in a thread."""
         self.passages = tuple(passages)
+        self.reading: Callable[[Passage], Reading] = lru_cache(_READINGS)(read)
         self._places = {passage.id: place for place, passage in enumerate(self.passages)}
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
         # Contentless: the texts stand in `passages`, FTS5 keeps only the posting lists.
-        self._connection.execute(
-            "CREATE VIRTUAL TABLE words USING fts5(title, headings, text, content='', tokenize='unicode61')"
-        )
-        self._connection.execute("CREATE VIRTUAL TABLE counts USING fts5vocab(words, 'row')")
-        rows = ((number, *_columns(passage)) for number, passage in enumerate(self.passages, start=1))
+        self._connection.execute(_TABLE)
+        spellings: set[str] = set()
+        counts: dict[str, int] = {}
+        length = 0
         with self._connection:
-            self._connection.executemany(
-                "INSERT INTO words (rowid, title, headings, text) VALUES (?, ?, ?, ?)", rows
-            )
-        self.average_length = self._average_length()
+            for number, passage in enumerate(self.passages, start=1):
+                columns = _columns(passage)
+                self._connection.execute(_INSERT, (number, *(_stemmed(words) for words in columns)))
+                own = {word for words in columns for word in words}
+                spellings |= own
+                for word in set(map(stem, own)):
+                    counts[word] = counts.get(word, 0) + 1
+                length += len(columns[-1])
+        self.spellings = frozenset(spellings)
+        self.counts = counts
+        self.average_length = length / max(1, len(self.passages))
 
     def close(self) -> None:
         """Give the memory back."""
@@ -50,7 +67,7 @@ class Index:
     def candidates(self, words: Iterable[str], *, limit: int) -> list[Passage]:
         """Return the passages that hold any of the stems ``words``, best first by FTS5's own BM25."""
         # Quoted: to FTS5 `AND`, `c++` or a stray quote would be syntax.
-        match = " OR ".join('"' + word.replace('"', '""') + '"' for word in words)
+        match = " OR ".join('"' + word.replace('"', '""') + '"' for word in sorted(words))
         if not match:
             return []
         with self._lock:
@@ -63,24 +80,15 @@ class Index:
         following = self.passages[place] if place < len(self.passages) else None
         return following if following and following.document_id == passage.document_id else None
 
-    def documents_with(self, words: Iterable[str]) -> dict[str, int]:
-        """Return in how many passages each of the stems ``words`` occurs; absent ones are left out."""
-        with self._lock:
-            rows = [
-                self._connection.execute("SELECT term, doc FROM counts WHERE term = ?", (word,)).fetchone()
-                for word in set(words)
-            ]
-        return dict(row for row in rows if row)
-
     def rarity(self, count: int) -> float:
         """Return the inverse document frequency of a stem that occurs in ``count`` passages."""
         return math.log(1 + (len(self.passages) - count + 0.5) / (count + 0.5))
 
-    def _average_length(self) -> float:
-        (total,) = self._connection.execute("SELECT sum(cnt) FROM counts").fetchone()
-        return (total or 0) / max(1, len(self.passages))
 
-
-def _columns(passage: Passage) -> tuple[str, str, str]:
+def _columns(passage: Passage) -> tuple[list[str], list[str], list[str]]:
     headings = " ".join(passage.title_path[1:])
-    return " ".join(stems(passage.document_title)), " ".join(stems(headings)), " ".join(stems(passage.text))
+    return tokens(passage.document_title), tokens(headings), tokens(passage.text)
+
+
+def _stemmed(words: list[str]) -> str:
+    return " ".join(map(stem, words))
