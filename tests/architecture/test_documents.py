@@ -59,7 +59,9 @@ def defined(tree: ast.Module | ast.ClassDef, within: str = "") -> Iterator[str]:
 
 def test_every_error_code_is_documented() -> None:
     page = (ROOT / "docs" / "reference" / "errors.md").read_text()
-    ours = (error for error in family(ParlourError) if error.__module__.startswith("parlour."))
+    # Errors inside a room never leave it: people meet those of the vocabulary and of the doors.
+    met = ("parlour.vocabulary.", "parlour.entrypoints.")
+    ours = (error for error in family(ParlourError) if error.__module__.startswith(met))
     codes = {error.code for error in ours}
     assert not sorted(code for code in codes if f"`{code}`" not in page)
 

@@ -52,9 +52,14 @@ rm -rf "$2"
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A running server. ``url`` names its maintenance database, as a role that owns what it creates."""
+    """A running server.
+
+    ``url`` names its maintenance database, as a role that owns what it creates; ``administrator`` the same
+    as a role that may end anybody's connection.
+    """
 
     url: str
+    administrator: str
 
     def create_database(self, *, template: str | None = None) -> str:
         """Create a database, as a copy of the one with the URL ``template`` if given, and return its URL.
@@ -68,7 +73,8 @@ class PostgresServer:
 
     def drop_database(self, url: str) -> None:
         """Drop the database with this URL, whoever is still connected to it."""
-        execute(self.url, f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)')
+        # An ordinary role may not send the autovacuum worker away that happens to look in.
+        execute(self.administrator, f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)')
 
     @contextmanager
     def database(self, *, template: str | None = None) -> Iterator[str]:
@@ -100,7 +106,8 @@ def postgres() -> Iterator[PostgresServer]:
     """The server that the tests of this process share."""
     given = os.environ.get("PARLOUR_TEST_DATABASE_URL")
     if given:
-        yield PostgresServer(_text(make_url(given).set(drivername="postgresql+asyncpg")))
+        url = _text(make_url(given).set(drivername="postgresql+asyncpg"))
+        yield PostgresServer(url, administrator=url)
         return
     with running_server() as server:
         yield server
@@ -228,7 +235,7 @@ def _start(user: _User, binaries: Path, directory: Path) -> PostgresServer:
     administrator = URL.create("postgresql+asyncpg", "postgres", password, "127.0.0.1", port, "postgres")
     # Not a superuser: row-level security does not bind those, and the product must not need one.
     execute(_text(administrator), f"CREATE ROLE parlour LOGIN CREATEDB CREATEROLE PASSWORD '{password}'")
-    return PostgresServer(_text(administrator.set(username="parlour")))
+    return PostgresServer(_text(administrator.set(username="parlour")), administrator=_text(administrator))
 
 
 def _start_on_a_free_port(user: _User, binaries: Path, directory: Path) -> int:
