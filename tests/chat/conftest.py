@@ -1,8 +1,9 @@
 """One server for each kind of database and test module; every test brings its own people."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 from tests.fakes.provider import FakeProvider
 from tests.harness.databases import BACKENDS, MakeUrl
@@ -13,6 +14,23 @@ from tests.harness.serving import Person, Served, serving, settings
 def anyio_backend() -> str:
     """Run a module's tests on one event loop, so that they can share its server."""
     return "asyncio"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plain_log() -> Iterator[None]:
+    """Write warnings alone, without the pretty stacks that take seconds to draw."""
+    before = structlog.get_config()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("warning"),
+    )
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
 
 import orjson
 
@@ -21,11 +21,11 @@ def decode_moment(cursor: str) -> tuple[datetime, str]:
         padded = cursor + "=" * (-len(cursor) % 4)
         moment, row_id = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         when = datetime.fromisoformat(moment)
-    except (ValueError, TypeError, AttributeError, binascii.Error):
+        if when.tzinfo is None or not isinstance(row_id, str) or not is_id(row_id):
+            raise _foreign()
+        return when.astimezone(UTC), row_id
+    except (ValueError, TypeError, OverflowError, binascii.Error):
         raise _foreign() from None
-    if when.tzinfo is None or not is_id(row_id):
-        raise _foreign()
-    return when, row_id
 
 
 def _foreign() -> InvalidInput:
