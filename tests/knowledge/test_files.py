@@ -7,8 +7,7 @@ import pytest
 
 from parlour.features.knowledge import files
 from parlour.features.knowledge.bundled import bundled_folder
-from parlour.features.knowledge.files import check_folder, read, scan
-from parlour.vocabulary.errors import InvalidInput
+from parlour.features.knowledge.files import read, scan
 
 
 def names(folder: Path) -> list[str]:
@@ -78,22 +77,6 @@ def test_common_encodings_are_understood(tmp_path: Path, raw: bytes, text: str) 
 def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not text"):
         read(write(tmp_path / "a.txt", b"\x00\x01\x02"))
-
-
-def test_a_missing_folder_is_told_with_its_remedy(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        check_folder(tmp_path / "nowhere")
-    assert "does not exist" in str(caught.value)
-    assert caught.value.fields[0].field == "PARLOUR_KNOWLEDGE_FOLDER"
-
-
-def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="is a file"):
-        check_folder(write(tmp_path / "a.md"))
-
-
-def test_a_folder_is_fine(tmp_path: Path) -> None:
-    check_folder(tmp_path)
 
 
 def test_the_bundled_guides_are_there() -> None:

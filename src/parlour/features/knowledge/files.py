@@ -5,8 +5,6 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from parlour.vocabulary.errors import FieldError, InvalidInput
-
 MARKDOWN = frozenset({".md", ".markdown"})
 PLAIN_TEXT = frozenset({".txt", ".text"})
 # A book of 300 pages is about 1 MB of text; more in one file is a dump, not a document.
@@ -28,21 +26,6 @@ class Unreadable:
 
     path: Path
     reason: str
-
-
-def check_folder(folder: Path, *, setting: str = "PARLOUR_KNOWLEDGE_FOLDER") -> None:
-    """Raise :class:`InvalidInput` with a sentence that says how to mend it, if the folder can't be read."""
-    if not folder.exists():
-        sentence = f"The knowledge folder {folder} does not exist. Create it, or mend {setting}."
-        raise InvalidInput(FieldError(setting, sentence, "missing"))
-    if not folder.is_dir():
-        sentence = f"{folder} is a file. {setting} must name a folder of Markdown or text files."
-        raise InvalidInput(FieldError(setting, sentence, "not_a_folder"))
-    if not os.access(folder, os.R_OK | os.X_OK):
-        sentence = (
-            f"Parlour may not read the knowledge folder {folder}. Change its rights, or mend {setting}."
-        )
-        raise InvalidInput(FieldError(setting, sentence, "not_readable"))
 
 
 def scan(folder: Path) -> tuple[dict[Path, Stamp], list[Unreadable]]:

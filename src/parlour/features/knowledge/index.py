@@ -12,6 +12,7 @@ built-in model agree on what a word is.
 import math
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
@@ -41,6 +42,8 @@ class Index:
         self._places = {passage.id: place for place, passage in enumerate(self.passages)}
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
+        # Searches may still run in an index that was replaced: the last of them gives the memory back.
+        weakref.finalize(self, self._connection.close)
         # Contentless: the texts stand in `passages`, FTS5 keeps only the posting lists.
         self._connection.execute(_TABLE)
         spellings: set[str] = set()
@@ -58,11 +61,6 @@ class Index:
         self.spellings = frozenset(spellings)
         self.counts = counts
         self.average_length = length / max(1, len(self.passages))
-
-    def close(self) -> None:
-        """Give the memory back."""
-        with self._lock:
-            self._connection.close()
 
     def candidates(self, words: Iterable[str], *, limit: int) -> list[Passage]:
         """Return the passages that hold any of the stems ``words``, best first by FTS5's own BM25."""

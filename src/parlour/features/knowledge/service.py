@@ -56,8 +56,8 @@ class Knowledge:
     async def load(cls, folders: Sequence[Path], *, rescan_seconds: float = RESCAN_SECONDS) -> "Knowledge":
         """Read all documents of ``folders`` and return them ready to be searched.
 
-        A file that can't be read is told in :attr:`unreadable`. Whether a folder exists is for
-        :func:`~parlour.features.knowledge.files.check_folder` to ask beforehand: here it may come and go.
+        A file that can't be read is told in :attr:`unreadable`. Whether the folders exist is for the settings
+        to check beforehand: here they may come and go.
         """
         knowledge = cls(folders, rescan_seconds=rescan_seconds)
         await knowledge.refresh()
@@ -113,7 +113,6 @@ class Knowledge:
                     for _, (_, found) in sorted(folder.documents.items())
                     for passage in found
                 ]
-                # The old index is left to the searches that still run in it; the last one frees it.
                 self._index = await asyncio.to_thread(Index, everything)
             took = time.monotonic() - began
             self._next_look = time.monotonic() + max(self._rescan_seconds, _RESCAN_SHARE * took)

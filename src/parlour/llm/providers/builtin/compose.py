@@ -26,6 +26,10 @@ _FURTHER_PASSAGES = 2
 _FURTHER_SHARE = 0.75
 _FURTHER_GAIN = 0.15
 
+# Below this fit even the best passage may be the wrong one: a second that fits as well is quoted beside it.
+_UNSURE = 0.45
+_UNSURE_SHARE = 0.9
+
 # What a unit's place in its passage counts beside its words.
 _EARLY = 0.3
 
@@ -123,6 +127,8 @@ def _speakers(passages: Sequence[Passage], wanted: list[Term]) -> list[Passage]:
         if len(speakers) <= _FURTHER_PASSAGES and (adds or (place == 0 and _continues(first, passage))):
             speakers.append(passage)
             heard |= words
+    if len(speakers) == 1 and fit < _UNSURE:
+        speakers += [passage for passage, other in others if other >= fit * _UNSURE_SHARE][:1]
     return speakers
 
 
