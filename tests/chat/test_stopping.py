@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from parlour.features.chat.schemas import SendBody
+from parlour.vocabulary.principal import Principal
 from tests.fakes.provider import FakeProvider
 from tests.harness.serving import PATIENCE, Person, answers, asked
 
@@ -109,6 +111,14 @@ async def test_a_reply_can_be_stopped_before_its_first_word(visitor: Person, pro
     assert reader.frames[-2].value["finishReason"] == "stopped"
     stored = await visitor.message(reader.frames[0].value["sessionId"], reader.frames[0].value["messageId"])
     assert (stored["status"], stored["content"], stored["ttftMs"]) == ("stopped", "", None)
+
+
+async def test_a_stop_in_the_very_moment_in_which_an_answer_begins_ends_it(visitor: Person) -> None:
+    """C-5, P-03: it can be stored together with the end of the answer before"""
+    parlour, principal = visitor.served.parlour, Principal(visitor.id)
+    accepted = await parlour.chat.send(principal, SendBody(message="Not one word [[ttft=60]]"))
+    parlour.turns.notice_stops({accepted.run.id})  # its task has not taken a step yet
+    assert (await visitor.ended(accepted.run.id))["status"] == "stopped"
 
 
 async def test_nobody_else_can_stop_a_reply(visitor: Person, stranger: Person) -> None:

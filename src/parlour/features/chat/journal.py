@@ -38,7 +38,11 @@ class Journal:
 
     async def flush(self) -> None:
         """Store every event that is not stored yet; runs that are no longer ours are cut off."""
-        waiting = [live for live in self._log.live.values() if live.unstored and not live.writing.locked()]
+        waiting = [
+            live
+            for live in self._log.live.values()
+            if live.unstored and not live.lost and not live.writing.locked()
+        ]
         if not waiting:
             return
         for live in waiting:

@@ -12,7 +12,7 @@ import orjson
 
 from parlour.features.chat import store, store_runs
 from parlour.features.chat.schemas import retold
-from parlour.features.chat.values import Row, Run
+from parlour.features.chat.values import LeaseLost, Row, Run
 from parlour.infra.storage.database import WORKER, Database
 from parlour.vocabulary.events import BEGINNING, FINAL, Entry, EventKind, Position, text_after
 from parlour.vocabulary.messages import Status
@@ -60,13 +60,15 @@ class LiveRun:
         return self.entries[self.stored : self.shown]
 
     def append(self, kind: EventKind, data: Row) -> None:
-        """Add an event and show it to readers."""
+        """Add an event and show it to readers. Raises LeaseLost when another owner has the run."""
+        if self.lost:
+            raise LeaseLost
         place = Position(self.run.fence, len(self.entries) + 1)
         self.entries.append(Entry(place, kind, orjson.dumps(data)))
         self._show()
 
     def append_text(self, content: str) -> None:
-        """Add to what the reply says and show it to readers."""
+        """Add to what the reply says and show it to readers. Raises LeaseLost as :meth:`append`."""
         self._parts.append(content)
         self._length += len(content)
         self.append(EventKind.TEXT, {"content": content})
@@ -103,8 +105,10 @@ class LiveRun:
         if position.seq == self.shown and not self.ended and not self.lost:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.add(waiter)
-            await pulse.wait(waiter)
-            self._waiters.discard(waiter)
+            try:
+                await pulse.wait(waiter)
+            finally:
+                self._waiters.discard(waiter)
         return self.entries[position.seq : self.shown]
 
     def _show(self) -> None:

@@ -78,6 +78,7 @@ class Turns:
         self._after_turn = after_turn
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping: set[str] = set()
+        self._ending: set[str] = set()
         self._followers: set[asyncio.Task[None]] = set()
 
     async def accept(self, principal: Principal, send: Send) -> Accepted:
@@ -117,7 +118,8 @@ class Turns:
             task = self._tasks.get(run_id)
             if task is not None:
                 self._stopping.add(run_id)
-                task.cancel()
+                # Not before its first step: a task that is cancelled before it began never ends its run.
+                asyncio.get_running_loop().call_soon(self._cancel, run_id, task)
 
     async def finish_all(self, seconds: float) -> None:
         """Let answers in progress end for a while, then leave the rest to whoever takes them up."""
@@ -128,9 +130,14 @@ class Turns:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
+    def _cancel(self, run_id: str, task: asyncio.Task[None]) -> None:
+        if run_id not in self._ending:
+            task.cancel()
+
     def _forget(self, run_id: str) -> None:
         self._tasks.pop(run_id, None)
         self._stopping.discard(run_id)
+        self._ending.discard(run_id)
 
     def _begun(self, accepted: Accepted) -> Accepted:
         if accepted.owned:
@@ -148,10 +155,14 @@ class Turns:
             if run.id not in self._stopping or live is None:
                 raise
             outcome.status, outcome.finish_reason = Status.STOPPED, FinishReason.STOPPED
+        except LeaseLost:
+            if live is not None:
+                self._log.close(live)  # whoever has the run now says the rest
+            return
         except Exception as error:  # noqa: BLE001 - whatever broke, the run ends in words, and the log has it
             outcome.status, outcome.error = Status.FAILED, describe_failure(error)
             self._metrics.error(outcome.error["code"])
-        self._stopping.add(run.id)  # too late to stop it: its end is being stored
+        self._ending.add(run.id)  # too late to stop it: its end is being stored
         if live is not None:
             await self._finish(run, live, outcome)
 
