@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -112,8 +112,11 @@ class Chat:
         entries: list[Entry] = []
         finished = False
         with suppress(TimeoutError, StreamCut):
-            async with asyncio.timeout(max(wait, SHORTEST_WAIT_SECONDS)):
-                async for batch in self._log.read(run, after):
+            async with (
+                asyncio.timeout(max(wait, SHORTEST_WAIT_SECONDS)),
+                aclosing(self._log.read(run, after)) as batches,
+            ):
+                async for batch in batches:
                     entries.extend(batch)
                     if batch:
                         break

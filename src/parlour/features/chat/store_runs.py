@@ -154,8 +154,11 @@ def _orphans(lease: Lease, *, alone: bool, besides: list[str]) -> Select[Any]:
     if alone:
         void = or_(void, runs.c.owner != lease.owner)
     earlier = runs.alias("earlier")
+    # Ids of other processes follow other clocks: one that is under way comes first whatever its id.
     first_in_line = ~exists().where(
-        earlier.c.session_id == runs.c.session_id, earlier.c.status.in_(ACTIVE), earlier.c.id < runs.c.id
+        earlier.c.session_id == runs.c.session_id,
+        earlier.c.status.in_(ACTIVE),
+        or_(earlier.c.status == Status.STREAMING.value, earlier.c.id < runs.c.id),
     )
     return (
         select(runs.c.id)

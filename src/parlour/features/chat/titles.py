@@ -43,16 +43,18 @@ class Titles:
         """Give the session a title if this was its first answer. Never fails: a title is not worth it."""
         if self.model is None or outcome.status is not Status.COMPLETED:
             return
+        try:
+            await self._name(self.model, run, outcome.content)
+        except ParlourError as error:
+            _log.info("title_not_written", code=error.code, cause=error.cause)
+
+    async def _name(self, model: Model, run: Run, answer: str) -> None:
         said = await self._database.read(
             WORKER, lambda connection: store.ancestors(connection, run.session_id, run.message_id, 3)
         )
         if len(said) != 2 or said[0]["role"] != MessageRole.USER.value:
             return
-        try:
-            title = await self._written(self.model, said[0]["content"], outcome.content)
-        except ParlourError as error:
-            _log.info("title_not_written", code=error.code, cause=error.cause)
-            return
+        title = await self._written(model, said[0]["content"], answer)
         if title:
             await self._database.write(
                 WORKER, lambda connection: store.suggest_title(connection, run.session_id, title)
