@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
+from aiohttp import ClientSession
 from fastapi import APIRouter
 
 from parlour import __version__
@@ -40,7 +41,7 @@ from parlour.infra.web.outbound import open_session
 from parlour.llm.model import Model
 from parlour.llm.providers.builtin import BuiltinModel
 from parlour.llm.providers.openai_compatible import OpenAICompatible
-from parlour.llm.retry import Retrying
+from parlour.llm.retry import RetryBudget, Retrying
 from parlour.llm.timeouts import Timeouts
 from parlour.settings import Settings
 from parlour.vocabulary.errors import Unavailable
@@ -209,25 +210,10 @@ class Parlour:
             return
         session = open_session(user_agent=f"parlour/{__version__}")
         self._closing.push_async_callback(session.close)
-        key = settings.openai.api_key
-        limits = settings.models
-        model = Retrying(
-            OpenAICompatible(
-                session=session,
-                base_url=settings.openai.base_url,
-                api_key=key.get_secret_value() if key else "",
-                model=settings.openai.model,
-                timeouts=Timeouts(
-                    limits.connect_timeout,
-                    limits.first_token_timeout,
-                    limits.stall_timeout,
-                    limits.total_timeout,
-                ),
-            )
-        )
-        self._models["openai"] = model
+        budget = RetryBudget()
+        self._models["openai"] = _openai(settings, settings.openai.model, session, budget)
         if settings.provider == "openai":
-            self.titles.model = model
+            self.titles.model = _openai(settings, settings.openai.model_for_small_work, session, budget)
 
     def _rests_on(self) -> str:
         count = self.knowledge.document_count
@@ -255,6 +241,20 @@ class Parlour:
         if unreadable:
             return Health(HealthState.DEGRADED, f"{len(unreadable)} files cannot be read.")
         return Health(HealthState.HEALTHY, f"{self.knowledge.document_count} documents.")
+
+
+def _openai(settings: Settings, name: str, session: ClientSession, budget: RetryBudget) -> Model:
+    key, limits = settings.openai.api_key, settings.models
+    model = OpenAICompatible(
+        session=session,
+        base_url=settings.openai.base_url,
+        api_key=key.get_secret_value() if key else "",
+        model=name,
+        timeouts=Timeouts(
+            limits.connect_timeout, limits.first_token_timeout, limits.stall_timeout, limits.total_timeout
+        ),
+    )
+    return Retrying(model, budget=budget)
 
 
 def _folders(settings: Settings) -> list[Path]:

@@ -224,13 +224,33 @@ class OpenAISettings(Section):
         min_length=1,
         max_length=200,
     )
+    small_model: str | None = _setting(
+        None,
+        env="OPENAI_SMALL_MODEL",
+        meaning=(
+            "Model for small work such as titles. Unset: `gpt-6-luna` at OpenAI's own address, else the "
+            "model that answers."
+        ),
+        example="gpt-6-luna",
+        min_length=1,
+        max_length=200,
+    )
 
     _check_base_url = field_validator("base_url")(_provider_address)
 
     @property
     def configured(self) -> bool:
         """Tell whether this provider is there: it has a key, or is another server than OpenAI's own."""
-        return self.api_key is not None or self.base_url != type(self).model_fields["base_url"].default
+        return self.api_key is not None or not self._own_address
+
+    @property
+    def model_for_small_work(self) -> str:
+        """Return the model for titles and the like."""
+        return self.small_model or ("gpt-6-luna" if self._own_address else self.model)
+
+    @property
+    def _own_address(self) -> bool:
+        return self.base_url == type(self).model_fields["base_url"].default
 
 
 class KnowledgeSettings(Section):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from parlour.llm.model import Model
-from parlour.vocabulary.errors import FieldError, InvalidInput, NotFound
+from parlour.vocabulary.errors import FieldError, InvalidInput, ModelMissing, NotFound
 
 AUTOMATIC = "auto"
 
@@ -70,7 +70,13 @@ class Assistants:
             raise InvalidInput(FieldError("model", f"There is no such model here. Choose one of: {known}."))
 
     def choose(self, assistant_id: str, model: str | None) -> Agent:
-        """Return who answers. An assistant or model that has gone since falls back to the default."""
+        """Return who answers. An assistant or model that has gone since falls back to the default.
+
+        Raises ModelMissing when the default model is not set up.
+        """
         assistant = self._assistants.get(assistant_id, self.default)
         name = model if model in self._models else self._default_model
-        return Agent(assistant.name, assistant.system_prompt, self._models[name])
+        chosen = self._models.get(name)
+        if chosen is None:
+            raise ModelMissing(cause=f"The provider {name} is chosen but not set up.")
+        return Agent(assistant.name, assistant.system_prompt, chosen)
