@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.e2e.line import Line
-from tests.e2e.reader import Reader
+from tests.e2e.reader import PATIENCE_MS, Reader
 from tests.fakes.provider import FakeProvider
 from tests.harness.process import ROOT, ServerProcess
 
@@ -68,6 +68,7 @@ def built_page() -> Path:
 @pytest.fixture(scope="session")
 async def browser(anyio_backend: str, chromium: str) -> AsyncIterator[Browser]:
     """A running Chromium."""
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield browser

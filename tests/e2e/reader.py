@@ -30,7 +30,7 @@ class Reader:
         page.on("console", reader._said)
         page.on("pageerror", lambda error: reader.complaints.append(str(error)))
         await page.goto(url)
-        await expect(reader.composer).to_be_visible(timeout=PATIENCE_MS)
+        await expect(reader.composer).to_be_visible()
         return reader
 
     def _requested(self, request: Request) -> None:
@@ -78,18 +78,18 @@ class Reader:
 
     async def settled(self, status: str = "completed") -> None:
         """Wait until the last answer has come to this end."""
-        await expect(self.answer).to_have_attribute("data-status", status, timeout=PATIENCE_MS)
+        await expect(self.answer).to_have_attribute("data-status", status)
 
     async def arriving(self) -> None:
         """Wait until words of the last answer are there and more are on their way."""
-        await expect(self.text).not_to_be_empty(timeout=PATIENCE_MS)
+        await expect(self.text).not_to_be_empty()
         await expect(self.answer).to_have_attribute("data-status", "streaming")
 
     async def ask_and_wait(self, question: str) -> None:
         """Ask, and wait for the whole answer."""
         before = await self.answers.count()
         await self.ask(question)
-        await expect(self.answers).to_have_count(before + 1, timeout=PATIENCE_MS)
+        await expect(self.answers).to_have_count(before + 1)
         await self.settled()
 
     async def session_id(self) -> str:

@@ -27,10 +27,20 @@ interface Props {
   label: string;
   className?: string;
   tip?: boolean;
+  /** The button's own words name it, rather than `label`. */
+  spoken?: boolean;
   children: ReactNode;
 }
 
-export function Menu({ items, heading, label, className = "icon-button", tip = true, children }: Props) {
+export function Menu({
+  items,
+  heading,
+  label,
+  className = "icon-button",
+  tip = true,
+  spoken,
+  children,
+}: Props) {
   const [open, setOpen] = useState(false);
   const id = useId();
   const button = useRef<HTMLButtonElement>(null);
@@ -46,7 +56,7 @@ export function Menu({ items, heading, label, className = "icon-button", tip = t
         ref={button}
         type="button"
         className={className}
-        aria-label={label}
+        aria-label={spoken ? undefined : label}
         aria-haspopup="menu"
         aria-expanded={open}
         aria-controls={open ? id : undefined}

@@ -104,7 +104,7 @@ function Title({ session }: { session: Session }) {
   }
   return (
     <h1 className="bar-heading">
-      <Menu label={t("session.menu", { title })} className="bar-button" tip={false} items={acts}>
+      <Menu label={t("session.menu", { title })} className="bar-button" tip={false} spoken items={acts}>
         <span dir="auto">{title}</span>
         <ChevronDown size={16} strokeWidth={1.75} />
       </Menu>
