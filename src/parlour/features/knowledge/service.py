@@ -18,8 +18,7 @@ from parlour.features.knowledge.ranking import rank
 from parlour.features.knowledge.split import passages
 from parlour.vocabulary.citation import Passage
 
-# Below this share of the question's words nothing is worth showing to a model; chosen on the tuning half of
-# benchmarks/answers. The built-in model asks for more before it speaks.
+# Below this fit nothing is worth showing to a model. The built-in model asks for more before it speaks.
 THRESHOLD = 0.25
 
 # Seconds between two looks at the files: an editor who saves and asks gets the new text, and a busy server
