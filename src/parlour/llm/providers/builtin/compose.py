@@ -14,9 +14,9 @@ from parlour.llm.tokens import estimate_tokens
 from parlour.llm.words import Term, is_follow_up, stems, terms
 from parlour.vocabulary.citation import Passage
 
-# How well the best passage must fit before it is quoted. Chosen on benchmarks/answers, and on questions that
-# belong to no guide: at this value 94 % of CLINC150's, 93 % of Banking77's and 90 % of XQuAD's questions whose
-# article is missing stay unanswered, and 97 % of XQuAD's whose article is there do not.
+# How well the best passage must fit before it is quoted. Chosen on benchmarks/answers and on questions that
+# no guide can answer: at this value 94 % of CLINC150's, 93 % of Banking77's and 90 % of those of XQuAD whose
+# article is missing stay unanswered, and 97 % of those of XQuAD whose article is there do not.
 ENOUGH = 0.33
 
 # What the order of the passages counts against their cover of the question.
