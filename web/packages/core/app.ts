@@ -5,6 +5,7 @@ import { safeStorage } from "@client/storage";
 import type { Assistant, Person } from "@client/types";
 import { Chat } from "./chat";
 import { Drafts } from "./drafts";
+import { frames } from "./frames";
 import { type Language, languageFor } from "./i18n/translate";
 import { MarkdownDocument } from "./markdown/document";
 import { plainText } from "./markdown/plain";
@@ -51,7 +52,7 @@ export class App {
     this.drafts = new Drafts(storage);
     this.theme = new ThemeChoice(storage, window.document.documentElement);
     this.sessions = new Sessions(this.api, (sessionId) => this.chat.forget(sessionId));
-    this.chat = new Chat(this.api, storage, this.network, (work) => nextFrame(window, work), {
+    this.chat = new Chat(this.api, storage, this.network, frames(window), {
       onSession: () => void this.sessions.refresh(),
       onAnswer: (uid, entry) => this.#announce(uid, entry),
     });
@@ -157,10 +158,4 @@ export class App {
 
 function sessionIn(hash: string): string | null {
   return hash.startsWith(SESSION) ? hash.slice(SESSION.length) || null : null;
-}
-
-/** Frames stop in a hidden page, so there a timer does their work. */
-function nextFrame(window: Window, work: () => void): void {
-  if (window.document.hidden) window.setTimeout(work, 200);
-  else window.requestAnimationFrame(work);
 }

@@ -14,10 +14,11 @@ import {
 } from "./conversation";
 import { Conversations } from "./conversations";
 import { Deliveries } from "./delivery";
+import { retryAfter } from "./follow";
 import { newId } from "./ids";
 import type { Network } from "./network";
 import { Outbox, type OutboxItem } from "./outbox";
-import { Runs, type Schedule } from "./runs";
+import { type RunRequest, Runs, type Schedule } from "./runs";
 
 export interface ChatEvents {
   /** A message of this session was accepted: the session exists, and is the newest. */
@@ -160,12 +161,23 @@ export class Chat {
       createdAt: new Date().toISOString(),
     }));
     const first = (signal: AbortSignal) => this.api.regenerate(id, attemptId, signal);
-    try {
-      await this.#runs.run({ uid, key, first, runId: null });
-    } catch (error) {
-      const message = error instanceof ApiError ? error.message : "";
-      const failure = { code: "unreachable", message, retryable: true };
-      this.conversations.updateEntry(uid, key, () => ({ ...before, failure }));
+    const error = await this.#started({ uid, key, first, runId: null });
+    if (error === null) return;
+    const message = error instanceof ApiError ? error.message : "";
+    const failure = { code: "unreachable", message, retryable: true };
+    this.conversations.updateEntry(uid, key, () => ({ ...before, failure }));
+  }
+
+  /** Run, again if the line broke before the run had a name; the id of the request makes that harmless. */
+  async #started(request: RunRequest): Promise<unknown | null> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        await this.#runs.run(request);
+        return null;
+      } catch (error) {
+        if (attempt === 2 || (error instanceof ApiError && !error.retryable)) return error;
+        await this.network.pause(attempt, undefined, retryAfter(error));
+      }
     }
   }
 

@@ -101,7 +101,7 @@ export function merged(conversation: Conversation, messages: readonly Message[])
     .map((message) => {
       const before = known.get(message.id);
       // A run that is being followed here knows more than the page that was read a moment ago.
-      return before && !settled(before.status) ? before : entryOf(message, before?.key);
+      return before?.runId && !settled(before.status) ? before : entryOf(message, before?.key);
     });
   const ids = new Set(fresh.map((entry) => entry.id));
   const shared = (entry: Entry) => entry.id !== null && ids.has(entry.id);
