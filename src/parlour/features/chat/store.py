@@ -8,7 +8,7 @@ from sqlalchemy.sql import ColumnElement
 
 from parlour.features.chat.cursors import decode_moment, encode_moment
 from parlour.features.chat.store_accept import RememberPerson, new_session
-from parlour.features.chat.store_runs import ACTIVE
+from parlour.features.chat.store_runs import is_active
 from parlour.features.chat.tables import feedback, messages, run_events, runs, sessions
 from parlour.features.chat.values import Row, SessionQuery
 from parlour.infra.storage.schema import folded
@@ -221,18 +221,18 @@ def forget_events(connection: Connection, before: datetime) -> int:
 
 def count_active(connection: Connection) -> int:
     """Return how many runs are waiting or under way, anywhere."""
-    return connection.execute(
-        select(func.count()).select_from(runs).where(runs.c.status.in_(ACTIVE))
-    ).scalar_one()
+    return connection.execute(select(func.count()).select_from(runs).where(is_active())).scalar_one()
 
 
 def _stop_runs(connection: Connection, *which: ColumnElement[bool], now: datetime) -> None:
     connection.execute(
-        update(runs).where(*which, runs.c.status == Status.STREAMING.value).values(stop_requested=True)
+        update(runs)
+        .where(*which, is_active(), runs.c.status == Status.STREAMING.value)
+        .values(stop_requested=True)
     )
     stopped = connection.execute(
         update(runs)
-        .where(*which, runs.c.status == Status.PENDING.value)
+        .where(*which, is_active(), runs.c.status == Status.PENDING.value)
         .values(status=Status.STOPPED.value, stop_requested=True, finished_at=now)
         .returning(runs.c.message_id)
     ).scalars()

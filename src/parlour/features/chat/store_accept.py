@@ -1,13 +1,31 @@
-"""The SQL of accepting: one unit of work keeps a message and the run that will answer it."""
+"""The SQL of accepting: one unit of work keeps a message and the run that will answer it.
+
+The hot path of the store: what every message runs is prepared.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Insert,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    insert,
+    null,
+    select,
+    type_coerce,
+    update,
+)
 
-from parlour.features.chat.store_runs import ACTIVE, find_run
+from parlour.features.chat.store_runs import find_run, is_active
 from parlour.features.chat.tables import messages, runs, sessions
 from parlour.features.chat.values import Accepted, Lease, Row, Run, Send
+from parlour.infra.storage.prepared import Prepared
 from parlour.infra.storage.schema import now_ms
 from parlour.vocabulary.errors import Conflict, NotFound
 from parlour.vocabulary.ids import new_id
@@ -16,8 +34,47 @@ from parlour.vocabulary.principal import Principal
 
 RememberPerson = Callable[[Connection, Principal, datetime], None]
 
-_KNOWN = select(messages.c.id, messages.c.session_id, messages.c.role, messages.c.fingerprint).where(
-    messages.c.person_id == bindparam("person"), messages.c.client_message_id == bindparam("client_id")
+
+def _keep_message(who: str) -> Insert:
+    own = ("id", "parent_id", "role", "content", "status", "client_message_id", "fingerprint")
+    return insert(messages).values(
+        session_id=bindparam("session"),
+        person_id=bindparam("person"),
+        created_at=bindparam("now"),
+        **{name: bindparam(f"{who}_{name}") for name in own},
+    )
+
+
+def _keep_run() -> Insert:
+    """Return the statement that keeps a run: it begins at once, or waits while another answers its session.
+
+    The session is locked by then, so no run comes to it or goes meanwhile.
+    """
+    others = exists().where(runs.c.session_id == bindparam("session"), is_active())
+    busy = select(others.label("waits")).subquery("busy")
+    values: dict[str, Any] = {
+        "id": bindparam("run"),
+        "session_id": bindparam("session"),
+        "person_id": bindparam("person"),
+        "user_message_id": bindparam("reply_parent_id"),
+        "message_id": bindparam("reply_id"),
+        "status": case((busy.c.waits, Status.PENDING.value), else_=Status.STREAMING.value),
+        "model": bindparam("model"),
+        "context": bindparam("context"),
+        "owner": case((busy.c.waits, null()), else_=bindparam("owner")),
+        "fence": case((busy.c.waits, 0), else_=1),
+        "lease_until": case((busy.c.waits, null()), else_=now_ms() + bindparam("lease")),
+        "stop_requested": false(),
+        "created_at": bindparam("now"),
+    }
+    typed = [type_coerce(value, runs.c[name].type) for name, value in values.items()]
+    return insert(runs).from_select(list(values), select(*typed)).returning(runs.c.status, runs.c.fence)
+
+
+_KNOWN = Prepared(
+    select(messages.c.id, messages.c.session_id, messages.c.role, messages.c.fingerprint).where(
+        messages.c.person_id == bindparam("person"), messages.c.client_message_id == bindparam("client_id")
+    )
 )
 _FIRST_REPLY = (
     select(messages.c.id)
@@ -25,8 +82,10 @@ _FIRST_REPLY = (
     .order_by(messages.c.id)
     .limit(1)
 )
-_SESSION = (
-    select(sessions)
+_GIVEN = [column.name for column in sessions.c if column.name not in ("archived_at", "deleted_at")]
+_ADD_SESSION = Prepared(insert(sessions).values({name: bindparam(name) for name in _GIVEN}))
+_SESSION = Prepared(
+    select(sessions.c.id, sessions.c.assistant_id, sessions.c.leaf_id)
     .where(
         sessions.c.id == bindparam("session"),
         sessions.c.person_id == bindparam("person"),
@@ -34,17 +93,20 @@ _SESSION = (
     )
     .with_for_update()
 )
-_BUSY = select(runs.c.id).where(runs.c.session_id == bindparam("session"), runs.c.status.in_(ACTIVE)).limit(1)
 _ADVANCE_SESSION = (
     update(sessions)
     .where(sessions.c.id == bindparam("session"))
     .values(
-        leaf_id=bindparam("leaf"),
+        title=func.coalesce(sessions.c.title, bindparam("first_words")),
+        title_by=case((sessions.c.title.is_(None), bindparam("named_by")), else_=sessions.c.title_by),
+        leaf_id=bindparam("reply_id"),
         message_count=sessions.c.message_count + bindparam("more"),
         updated_at=bindparam("now"),
         last_active_at=bindparam("now"),
     )
 )
+_BEGIN_TURN = Prepared(_keep_message("user"), _keep_message("reply"), _ADVANCE_SESSION, _keep_run())
+_BEGIN_REPLY = Prepared(_keep_message("reply"), _ADVANCE_SESSION, _keep_run())
 
 
 def accept(
@@ -66,19 +128,22 @@ def accept(
         known = _replayed(connection, principal, send)
         if known is not None:
             return known
-    session = _session_of(connection, principal, send, title=title, now=now, remember=remember)
-    user_id, reply_id = new_id(), new_id()
-    asked = _message(session["id"], principal, user_id, _parent_of(connection, session, send), now)
-    asked |= {
-        "role": MessageRole.USER.value,
-        "content": send.text,
-        "status": Status.COMPLETED.value,
-        "client_message_id": send.client_message_id,
-        "fingerprint": send.fingerprint,
+    session = _session_of(connection, principal, send, now=now, remember=remember)
+    user_id = new_id()
+    values = {
+        "user_id": user_id,
+        "user_parent_id": _parent_of(connection, session, send),
+        "user_role": MessageRole.USER.value,
+        "user_content": send.text,
+        "user_status": Status.COMPLETED.value,
+        "user_client_message_id": send.client_message_id,
+        "user_fingerprint": send.fingerprint,
+        "first_words": title,
+        "named_by": "words",
+        "more": 2,
     }
-    reply = _message(session["id"], principal, reply_id, user_id, now)
-    connection.execute(insert(messages), [asked, reply])
-    return _begin_run(connection, session, principal, reply, send, lease=lease, now=now, more=2)
+    values |= _reply(user_id)
+    return _begin(connection, _BEGIN_TURN, values, session, principal, send, lease=lease, now=now)
 
 
 def accept_again(
@@ -99,18 +164,15 @@ def accept_again(
     if found is None or found.parent_id is None:
         raise NotFound
     session = _own_session(connection, principal, found.session_id)
-    reply = _message(session["id"], principal, new_id(), found.parent_id, now)
-    reply |= {"client_message_id": send.client_message_id, "fingerprint": send.fingerprint}
-    connection.execute(insert(messages), [reply])
-    return _begin_run(connection, session, principal, reply, send, lease=lease, now=now, more=1)
+    values = _reply(found.parent_id, send) | {"first_words": None, "named_by": None, "more": 1}
+    return _begin(connection, _BEGIN_REPLY, values, session, principal, send, lease=lease, now=now)
 
 
 def _replayed(connection: Connection, principal: Principal, send: Send) -> Accepted | None:
-    known = connection.execute(
-        _KNOWN, {"person": principal.person_id, "client_id": send.client_message_id}
-    ).one_or_none()
-    if known is None:
+    found = _KNOWN.run(connection, {"person": principal.person_id, "client_id": send.client_message_id})
+    if not found:
         return None
+    known = found[0]
     if known.fingerprint != send.fingerprint or send.session_id not in (None, known.session_id):
         raise Conflict("This client message id was already used for another message. Use a new one.")
     reply_id = known.id
@@ -123,27 +185,13 @@ def _replayed(connection: Connection, principal: Principal, send: Send) -> Accep
 
 
 def _session_of(
-    connection: Connection,
-    principal: Principal,
-    send: Send,
-    *,
-    title: str,
-    now: datetime,
-    remember: RememberPerson,
+    connection: Connection, principal: Principal, send: Send, *, now: datetime, remember: RememberPerson
 ) -> Row:
     if send.session_id is not None:
-        session = _own_session(connection, principal, send.session_id)
-        if session["title"] is None:
-            connection.execute(
-                update(sessions).where(sessions.c.id == session["id"]).values(title=title, title_by="words")
-            )
-        return session
+        return _own_session(connection, principal, send.session_id)
     remember(connection, principal, now)
-    row = new_session(principal, assistant_id=send.assistant_id, now=now) | {
-        "title": title,
-        "title_by": "words",
-    }
-    connection.execute(insert(sessions), row)
+    row = new_session(principal, assistant_id=send.assistant_id, now=now)
+    _ADD_SESSION.run(connection, row)
     return row
 
 
@@ -166,14 +214,11 @@ def new_session(principal: Principal, *, assistant_id: str, now: datetime) -> Ro
 
 
 def _own_session(connection: Connection, principal: Principal, session_id: str) -> Row:
-    found = (
-        connection.execute(_SESSION, {"session": session_id, "person": principal.person_id})
-        .mappings()
-        .one_or_none()
-    )
-    if found is None:
+    found = _SESSION.run(connection, {"session": session_id, "person": principal.person_id})
+    if not found:
         raise NotFound
-    return dict(found)
+    row: Row = found[0]._asdict()
+    return row
 
 
 def _parent_of(connection: Connection, session: Row, send: Send) -> str | None:
@@ -192,67 +237,51 @@ def _parent_of(connection: Connection, session: Row, send: Send) -> str | None:
     return send.parent_id
 
 
-def _message(
-    session_id: str, principal: Principal, message_id: str, parent_id: str | None, now: datetime
-) -> Row:
+def _reply(asked: str, send: Send | None = None) -> Row:
+    """Return the values of a reply that is still empty; ``send`` names it when it is what was asked for."""
     return {
-        "id": message_id,
-        "session_id": session_id,
-        "person_id": principal.person_id,
-        "parent_id": parent_id,
-        "role": MessageRole.ASSISTANT.value,
-        "content": "",
-        "status": Status.PENDING.value,
-        "client_message_id": None,
-        "fingerprint": None,
-        "created_at": now,
+        "reply_id": new_id(),
+        "reply_parent_id": asked,
+        "reply_role": MessageRole.ASSISTANT.value,
+        "reply_content": "",
+        "reply_status": Status.PENDING.value,
+        "reply_client_message_id": send and send.client_message_id,
+        "reply_fingerprint": send and send.fingerprint,
     }
 
 
-def _begin_run(
+def _begin(
     connection: Connection,
+    statements: Prepared,
+    values: Row,
     session: Row,
     principal: Principal,
-    reply: Row,
     send: Send,
     *,
     lease: Lease,
     now: datetime,
-    more: int,
 ) -> Accepted:
-    waits = connection.execute(_BUSY, {"session": session["id"]}).scalar() is not None
+    values |= {
+        "session": session["id"],
+        "person": principal.person_id,
+        "run": new_id(),
+        "model": send.model,
+        "context": send.context,
+        "owner": lease.owner,
+        "lease": lease.milliseconds,
+        "now": now,
+    }
+    (kept,) = statements.run(connection, values)
     run = Run(
-        id=new_id(),
+        id=values["run"],
         session_id=session["id"],
         person_id=principal.person_id,
-        user_message_id=reply["parent_id"],
-        message_id=reply["id"],
+        user_message_id=values["reply_parent_id"],
+        message_id=values["reply_id"],
         assistant_id=session["assistant_id"],
-        status=Status.PENDING if waits else Status.STREAMING,
-        fence=0 if waits else 1,
+        status=Status(kept.status),
+        fence=kept.fence,
         created_at=now,
         model=send.model,
     )
-    connection.execute(
-        insert(runs).values(
-            {
-                "id": run.id,
-                "session_id": run.session_id,
-                "person_id": run.person_id,
-                "user_message_id": run.user_message_id,
-                "message_id": run.message_id,
-                "status": run.status.value,
-                "model": run.model,
-                "context": send.context,
-                "owner": None if waits else lease.owner,
-                "fence": run.fence,
-                "lease_until": None if waits else now_ms() + lease.milliseconds,
-                "stop_requested": False,
-                "created_at": now,
-            }
-        )
-    )
-    connection.execute(
-        _ADVANCE_SESSION, {"session": session["id"], "leaf": reply["id"], "more": more, "now": now}
-    )
-    return Accepted(run, owned=not waits)
+    return Accepted(run, owned=run.status is Status.STREAMING)

@@ -1,7 +1,7 @@
 """The SQL of runs: hold and renew leases, keep the event log, finish, take over.
 
 Each function is one unit of work. Whoever writes for a run names its fencing number, and a stale one
-changes nothing.
+changes nothing. What every answer runs is prepared.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,23 +9,94 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Select, and_, exists, or_, select, update
+from sqlalchemy import (
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.sql import ColumnElement
 
 from parlour.features.chat.schemas import outcome_row
 from parlour.features.chat.tables import messages, run_events, runs, sessions
 from parlour.features.chat.values import Lease, LeaseLost, Outcome, Row, Run
-from parlour.infra.storage.schema import now_ms, put
+from parlour.infra.storage.prepared import Prepared
+from parlour.infra.storage.schema import Ids, among, now_ms, upsert
 from parlour.vocabulary.errors import NotFound
 from parlour.vocabulary.events import Entry, EventKind, Position
 from parlour.vocabulary.messages import Status
 from parlour.vocabulary.principal import Principal
 
-ACTIVE = (Status.PENDING.value, Status.STREAMING.value)
 EVENT_ROWS = 500  # rows of the log in one read: bounds a follower's memory
 TAKE_AT_ONCE = 50
 
 _RUN = select(runs, sessions.c.assistant_id).join(sessions, sessions.c.id == runs.c.session_id)
+
+
+def is_active(table: FromClause = runs) -> ColumnElement[bool]:
+    """Return the condition of waiting and running runs, in the very words of their index.
+
+    SQLite uses the index for these words only, not for parameters; without it every look reads all runs.
+    """
+    return table.c.status.in_([literal_column("'pending'"), literal_column("'streaming'")])
+
+
+_HELD = Prepared(
+    select(runs.c.id, runs.c.fence)
+    .where(
+        among(runs.c.id, bindparam("ids", type_=Ids())),
+        runs.c.owner == bindparam("owner"),
+        runs.c.status == Status.STREAMING.value,
+    )
+    .with_for_update(read=True)
+)
+_KEEP_EVENTS = upsert(run_events)
+_ADD_EVENTS = Prepared(_KEEP_EVENTS)
+_END_REPLY = (
+    update(messages)
+    .where(messages.c.id == bindparam("message"))
+    .values({name: bindparam(f"reply_{name}") for name in outcome_row(Outcome())})
+)
+_TOUCH_SESSION = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("session"))
+    .values(last_active_at=bindparam("now"), updated_at=bindparam("now"))
+)
+_END_RUN = (
+    update(runs)
+    .where(
+        runs.c.id == bindparam("run_id"),
+        runs.c.fence == bindparam("fence"),
+        runs.c.owner == bindparam("owner"),
+        runs.c.status == Status.STREAMING.value,
+    )
+    .values(
+        status=bindparam("reply_status"),
+        error=bindparam("reply_error"),
+        finished_at=bindparam("now"),
+        lease_until=null(),
+    )
+    .returning(runs.c.id)
+)
+_END = Prepared(_KEEP_EVENTS, _END_REPLY, _TOUCH_SESSION, _END_RUN)
+_FOLLOWING = Prepared(
+    select(runs.c.id)
+    .where(
+        runs.c.session_id == bindparam("session"),
+        is_active(),
+        runs.c.status == Status.PENDING.value,
+    )
+    .order_by(runs.c.id)
+    .limit(literal_column("1"))
+    .with_for_update()  # whoever stops it at this moment comes before or after, not in between
+)
 
 
 def find_run(connection: Connection, *where: ColumnElement[bool]) -> Run | None:
@@ -55,20 +126,11 @@ def append_events(
     The rows of the runs are held while the events go in, so that a takeover sees either none or all of them.
     Entries may come again, with more behind them, when it was not learnt whether they had been kept.
     """
-    held = connection.execute(
-        select(runs.c.id, runs.c.fence)
-        .where(
-            runs.c.id.in_([run_id for run_id, _, _ in batches]),
-            runs.c.owner == lease.owner,
-            runs.c.status == Status.STREAMING.value,
-        )
-        .with_for_update(read=True)
-    )
-    ours = {(row.id, row.fence) for row in held}
-    rows = [_event_row(run_id, entries) for run_id, fence, entries in batches if (run_id, fence) in ours]
-    if rows:
-        put(connection, run_events, rows)
-    return {run_id for run_id, _ in ours}
+    ids = [run_id for run_id, _, _ in batches]
+    held = {(row.id, row.fence) for row in _HELD.run(connection, {"ids": ids, "owner": lease.owner})}
+    ours = [batch for batch in batches if batch[:2] in held]
+    _ADD_EVENTS.run_many(connection, [_event_row(run_id, entries) for run_id, _, entries in ours])
+    return {run_id for run_id, _, _ in ours}
 
 
 def finish(
@@ -76,34 +138,22 @@ def finish(
 ) -> Run | None:
     """Store how ``run`` came out, and return the next run of its session, which is now this owner's.
 
-    Raises LeaseLost, with nothing changed, when another owner holds the run.
+    ``entries`` ends with the last event of the run. Raises LeaseLost when another owner holds the run: the
+    unit of work then leaves nothing of this.
     """
-    changed = connection.execute(
-        update(runs)
-        .where(
-            runs.c.id == run.id,
-            runs.c.fence == run.fence,
-            runs.c.owner == lease.owner,
-            runs.c.status == Status.STREAMING.value,
-        )
-        .values(status=outcome.status.value, finished_at=now, lease_until=None, error=outcome.error)
-    )
-    if changed.rowcount != 1:
+    values = {f"reply_{name}": value for name, value in outcome_row(outcome).items()}
+    values |= _event_row(run.id, entries)
+    values |= {
+        "message": run.message_id,
+        "session": run.session_id,
+        "fence": run.fence,
+        "owner": lease.owner,
+        "now": now,
+    }
+    if not _END.run(connection, values):
         raise LeaseLost
-    if entries:
-        put(connection, run_events, [_event_row(run.id, entries)])
-    connection.execute(update(messages).where(messages.c.id == run.message_id).values(outcome_row(outcome)))
-    connection.execute(
-        update(sessions).where(sessions.c.id == run.session_id).values(last_active_at=now, updated_at=now)
-    )
-    following = connection.execute(
-        select(runs.c.id)
-        .where(runs.c.session_id == run.session_id, runs.c.status == Status.PENDING.value)
-        .order_by(runs.c.id)
-        .limit(1)
-        .with_for_update()  # whoever stops it at this moment comes before or after, not in between
-    ).scalar()
-    return _take(connection, lease, following) if following else None
+    following = _FOLLOWING.run(connection, {"session": run.session_id})
+    return _take(connection, lease, following[0].id) if following else None
 
 
 def renew(connection: Connection, lease: Lease, run_ids: list[str]) -> dict[str, bool]:
@@ -120,7 +170,7 @@ def wishes(connection: Connection, lease: Lease) -> dict[str, bool]:
     """Return the runs of this owner, each with whether its stop was asked for."""
     rows = connection.execute(
         select(runs.c.id, runs.c.stop_requested).where(
-            runs.c.owner == lease.owner, runs.c.status == Status.STREAMING.value
+            is_active(), runs.c.owner == lease.owner, runs.c.status == Status.STREAMING.value
         )
     )
     return {row.id: row.stop_requested for row in rows}
@@ -157,13 +207,13 @@ def _orphans(lease: Lease, *, alone: bool, besides: list[str]) -> Select[Any]:
     # Ids of other processes follow other clocks: one that is under way comes first whatever its id.
     first_in_line = ~exists().where(
         earlier.c.session_id == runs.c.session_id,
-        earlier.c.status.in_(ACTIVE),
+        is_active(earlier),
         or_(earlier.c.status == Status.STREAMING.value, earlier.c.id < runs.c.id),
     )
     return (
         select(runs.c.id)
         .where(
-            runs.c.status.in_(ACTIVE),
+            is_active(),
             runs.c.id.not_in(besides),
             or_(
                 and_(runs.c.status == Status.STREAMING.value, void),

@@ -2,20 +2,28 @@
 
 The person's id is set for the transaction only (``app.person_id``), so that row-level security sees it and
 no pooled connection carries it to the next caller.
+
+Transactions are begun and ended here, on the driver, in as few round trips as there can be; to SQLAlchemy
+the connections are in autocommit, and what it executes falls into the transaction that is open.
 """
 
 import asyncio
 import random
+from typing import Any
 
+import asyncpg
 import orjson
-from sqlalchemy import text
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from parlour.infra.storage.database import WORKER, Actor, T, Work
 from parlour.infra.storage.migrating import ensure_current, upgrade
+from parlour.infra.storage.prepared import driver_of
 from parlour.vocabulary.errors import ParlourError, StorageFull, Unavailable
+from parlour.vocabulary.ids import is_id
 
 POOL = 10
 POOL_WAIT_SECONDS = 2.0  # P-21: a write that cannot be served is refused within 2 s, it does not hang
@@ -27,7 +35,21 @@ SERIALIZATION_FAILURE, DEADLOCK_DETECTED, UNIQUE_VIOLATION = "40001", "40P01", "
 LOST_RACES = (SERIALIZATION_FAILURE, DEADLOCK_DETECTED, UNIQUE_VIOLATION)
 DISK_FULL = "53100"
 
-_SET_PERSON = text("select set_config('app.person_id', :person_id, true)")
+# From SQLAlchemy, or from the driver itself for what ran past it.
+_FAILURES = (
+    DBAPIError,
+    PoolTimeout,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+_MISTAKES = (
+    IntegrityError,
+    ProgrammingError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.SyntaxOrAccessError,
+)
 
 
 class PostgresDatabase:
@@ -35,12 +57,15 @@ class PostgresDatabase:
 
     def __init__(self, url: str) -> None:
         """Prepare for ``postgresql+asyncpg://…``; nothing is opened before the first unit of work."""
+        # The pool gives a free connection to whoever asks next and lets those who wait go on waiting.
+        self._turnstile = asyncio.Semaphore(POOL)
         self._engine: AsyncEngine = create_async_engine(
             url,
             pool_size=POOL,
             max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS,
             pool_pre_ping=False,
+            isolation_level="AUTOCOMMIT",
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
             connect_args={
@@ -73,38 +98,76 @@ class PostgresDatabase:
     async def _run(self, actor: Actor, work: Work[T]) -> T:
         attempt = 1
         while True:
+            unit = _Unit()
             try:
-                async with self._engine.begin() as connection:
-                    await _introduce(connection, actor)
-                    return await connection.run_sync(work)
+                async with asyncio.timeout(POOL_WAIT_SECONDS):
+                    await self._turnstile.acquire()
+                try:
+                    return await greenlet_spawn(unit.run, self._engine, actor, work)
+                finally:
+                    self._turnstile.release()
             except ParlourError:
                 raise
-            except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
-                if attempt >= ATTEMPTS or not _worth_again(error):
+            except _FAILURES as error:
+                if attempt >= ATTEMPTS or not unit.worth_again(error):
                     raise _translated(error) from error
             attempt += 1
             await asyncio.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311 - jitter, no secret
 
 
-async def _introduce(connection: AsyncConnection, actor: Actor) -> None:
-    if actor is not WORKER:
-        await connection.execute(_SET_PERSON, {"person_id": actor.person_id})
+class _Unit:
+    """One try at a unit of work, run in a greenlet: there synchronous code can wait for the driver."""
+
+    def __init__(self) -> None:
+        self._broken = False
+        self._committing = False
+
+    def run(self, engine: AsyncEngine, actor: Actor, work: Work[T]) -> T:
+        with engine.sync_engine.connect() as connection:
+            driver = driver_of(connection)
+            try:
+                await_only(driver.execute(_beginning(actor)))
+                result = work(connection)
+                self._committing = True
+                await_only(driver.execute("COMMIT"))
+            except BaseException:
+                self._broken = driver.is_closed()
+                _give_up(connection, driver)
+                raise
+            return result
+
+    def worth_again(self, error: Exception) -> bool:
+        """Tell whether the same work may pass now: a lost race, or a connection that had died in the pool.
+
+        A commit whose answer got lost may have been kept, so it is never tried again.
+        """
+        if _sqlstate(error) in LOST_RACES:
+            return True
+        return self._broken and not self._committing
+
+
+def _beginning(actor: Actor) -> str:
+    if actor is WORKER:
+        return "BEGIN"
+    if not is_id(actor.person_id):
+        raise ValueError("a person's id is a UUID")
+    # SET takes no parameters; a canonical UUID holds nothing that could end the quotes.
+    return f"BEGIN; SET LOCAL app.person_id = '{actor.person_id}'"
+
+
+def _give_up(connection: Connection, driver: Any) -> None:  # noqa: ANN401 - asyncpg has no types
+    try:
+        await_only(driver.execute("ROLLBACK"))
+    except (*_FAILURES, asyncio.CancelledError):
+        connection.invalidate()  # nobody knows what it is in: the pool makes another
 
 
 def _sqlstate(error: Exception) -> str | None:
-    original = error.orig if isinstance(error, DBAPIError) else None
-    return getattr(original, "sqlstate", None)
-
-
-def _worth_again(error: Exception) -> bool:
-    """Tell whether the same work may pass now: a lost race, or a connection that had died in the pool."""
-    if _sqlstate(error) in LOST_RACES:
-        return True
-    return isinstance(error, DBAPIError) and error.connection_invalidated
+    return getattr(error.orig if isinstance(error, DBAPIError) else error, "sqlstate", None)
 
 
 def _translated(error: Exception) -> Exception:
-    if isinstance(error, IntegrityError | ProgrammingError):
+    if isinstance(error, _MISTAKES):
         return error
     cause = f"{type(error).__name__}: {error}"
     if _sqlstate(error) == DISK_FULL:

@@ -1,15 +1,30 @@
 """The one metadata that all rooms' tables hang on, and column types that mean the same on both databases."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Connection, DateTime, Dialect, MetaData, Numeric, Table, Text, Uuid
+import orjson
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    DateTime,
+    Dialect,
+    Insert,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+    bindparam,
+)
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 from sqlalchemy.types import CHAR, TypeDecorator, TypeEngine
 
 metadata = MetaData(
@@ -105,13 +120,53 @@ def _folded_sqlite(element: folded, compiler: SQLCompiler, **options: object) ->
     return f"parlour_fold({compiler.process(element.clauses, **options)})"
 
 
-def put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Insert rows; one whose primary key is there already is replaced."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement: Any = insert(table)
-    keys = {column.name for column in table.primary_key}
-    values = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=[table.c[key] for key in sorted(keys)], set_=values),
-        rows,
-    )
+class Ids(TypeDecorator[list[str]]):
+    """A list of ids that travels as one parameter, for :class:`among`."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose an array on PostgreSQL, JSON text on SQLite."""
+        postgresql_ids = ARRAY(Uuid(as_uuid=False))
+        return dialect.type_descriptor(postgresql_ids if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> Any:  # noqa: ANN401
+        """Write SQLite's list."""
+        return value if dialect.name == "postgresql" else orjson.dumps(value).decode()
+
+
+class among(FunctionElement[bool]):  # noqa: N801 - reads as a condition
+    """``among(column, ids)``: a column's value is in a list whose length is not part of the SQL."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(among, "postgresql")
+def _among_postgresql(element: among, compiler: SQLCompiler, **options: object) -> str:
+    column, ids = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} = ANY ({ids})"
+
+
+@compiles(among, "sqlite")
+def _among_sqlite(element: among, compiler: SQLCompiler, **options: object) -> str:
+    column, ids = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({ids}))"  # noqa: S608 - compiled names and parameters
+
+
+def upsert(table: Table) -> Callable[[Dialect], Insert]:
+    """Return what makes the statement that inserts a row; one with its primary key is replaced."""
+
+    def make(dialect: Dialect) -> Insert:
+        insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+        statement: Any = insert(table).values({column.name: bindparam(column.name) for column in table.c})
+        keys = {column.name for column in table.primary_key}
+        rest = {column.name for column in table.c} - keys
+        made: Insert = statement.on_conflict_do_update(
+            index_elements=[table.c[key] for key in sorted(keys)],
+            set_={name: statement.excluded[name] for name in sorted(rest)},
+        )
+        return made
+
+    return make
