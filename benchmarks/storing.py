@@ -21,6 +21,7 @@ from parlour.features.chat.values import Lease, Outcome, Send
 from parlour.features.people.store import remember
 from parlour.infra.storage.database import WORKER, Work
 from parlour.infra.storage.opening import open_database
+from parlour.vocabulary.events import Entry, EventKind, Position
 from parlour.vocabulary.messages import FinishReason
 from parlour.vocabulary.principal import Principal, Role
 
@@ -120,8 +121,9 @@ def _filling(principal: Principal, lease: Lease, session: str | None, turns: int
             run = store_accept.accept(
                 connection, principal, send, lease=lease, title="Long", now=now, remember=remember
             ).run
+            end = Entry(Position(run.fence, 1), EventKind.DONE, b"{}")
             outcome = Outcome(finish_reason=FinishReason.STOP, content="This, and that, and a third thing.")
-            store_runs.finish(connection, lease, run, outcome, [], now=now)
+            store_runs.finish(connection, lease, run, outcome, [end], now=now)
             kept = run.session_id
         assert kept is not None
         return kept

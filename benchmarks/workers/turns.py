@@ -29,7 +29,7 @@ from parlour.vocabulary.principal import Principal, Role
 from parlour.vocabulary.usage import Usage
 
 CLIENTS = 16
-WARM_UP_SECONDS = 0.5
+WARM_UP_TURNS = 320  # every connection has every statement prepared by then
 QUESTION = "How do I connect a model of my own, and what happens to the answers that are under way?"
 WORDS = [f" word{number:02d}" for number in range(100)]
 UNSTORED = 10  # words said since the journal last wrote: 100 ms of a fast model
@@ -111,6 +111,7 @@ async def measure(url: str, seconds: float) -> dict[str, float]:
     await database.migrate()
     lease = Lease(owner=new_id())
     counted, ended = 0, False
+    warm = asyncio.Event()
 
     async def work() -> None:
         nonlocal counted
@@ -118,9 +119,11 @@ async def measure(url: str, seconds: float) -> dict[str, float]:
         while not ended:
             await client.turn()
             counted += 1
+            if counted >= WARM_UP_TURNS:
+                warm.set()
 
     clients = [asyncio.create_task(work()) for _ in range(CLIENTS)]
-    await asyncio.sleep(WARM_UP_SECONDS)
+    await warm.wait()
     before, cpu, began = counted, _cpu(), time.monotonic()
     await asyncio.sleep(seconds)
     turns, cpu, took = counted - before, _cpu() - cpu, time.monotonic() - began
