@@ -4,19 +4,18 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
-
-from parlour.entrypoints.http.application import build_http
+from parlour.entrypoints.http.application import Application, build_http
+from parlour.entrypoints.http.routers import all_routers
 from parlour.settings import Settings
 from parlour.wiring import Parlour
 
 
-def create_app(settings: Settings, announce: Callable[[str], None] | None = None) -> FastAPI:
+def create_app(settings: Settings, announce: Callable[[str], None] | None = None) -> Application:
     """Return the application for ``settings``; ``announce`` is told the owner's one-time sign-in link."""
     parlour = Parlour(settings, announce or _tell_console)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: Application) -> AsyncIterator[None]:
         await parlour.start()
         try:
             yield
@@ -24,7 +23,13 @@ def create_app(settings: Settings, announce: Callable[[str], None] | None = None
             await parlour.stop()
 
     app = build_http(
-        routers=parlour.routers(),
+        routers=all_routers(
+            chat=parlour.chat,
+            assistants=parlour.assistants,
+            people=parlour.people,
+            metrics=parlour.metrics,
+            rests_on=parlour.rests_on,
+        ),
         doorkeeper=parlour.people,
         metrics=parlour.metrics,
         checks=parlour.checks(),

@@ -8,14 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from aiohttp import ClientSession
-from fastapi import APIRouter
 
 from parlour import __version__
-from parlour.entrypoints.http import aliases
-from parlour.features.assistants import routes as assistant_routes
 from parlour.features.assistants.service import Assistant, Assistants, Suggestion
-from parlour.features.chat import routes as chat_routes
 from parlour.features.chat.journal import Journal
 from parlour.features.chat.log import Log
 from parlour.features.chat.reaper import Reaper
@@ -26,7 +21,6 @@ from parlour.features.chat.values import Lease
 from parlour.features.context.window import Budget
 from parlour.features.knowledge.bundled import bundled_folder
 from parlour.features.knowledge.service import Knowledge
-from parlour.features.people import routes as people_routes
 from parlour.features.people.keys import signing_secret
 from parlour.features.people.service import People
 from parlour.features.people.store import remember
@@ -37,7 +31,7 @@ from parlour.infra.observability.metrics import Metrics
 from parlour.infra.storage.opening import ServerLock, embedded_file, open_database
 from parlour.infra.storage.space import SpaceCheck
 from parlour.infra.supervision import supervise
-from parlour.infra.web.outbound import open_session
+from parlour.infra.web.outbound import Session, open_session
 from parlour.llm.model import Model
 from parlour.llm.providers.builtin import BuiltinModel
 from parlour.llm.providers.openai_compatible import OpenAICompatible
@@ -127,15 +121,6 @@ class Parlour:
             message_limit=settings.chat.message_limit,
         )
 
-    def routers(self) -> list[APIRouter]:
-        """Return the routes of all rooms. The aliases come last: they take what no other address fits."""
-        return [
-            chat_routes.routes(self.chat, self.metrics),
-            assistant_routes.routes(self.assistants, self._rests_on),
-            people_routes.routes(self.people),
-            aliases.routes(self.chat, self.metrics),
-        ]
-
     def checks(self) -> Sequence[HealthCheck]:
         """Return what ``/health`` looks at."""
         return [
@@ -145,6 +130,13 @@ class Parlour:
             _Check("knowledge", self._knowledge_health),
             self._watch,
         ]
+
+    def rests_on(self) -> str:
+        """Say in a sentence where answers come from; nothing when there are no documents."""
+        count = self.knowledge.document_count
+        if count == 0:
+            return ""
+        return "Answers come from one document." if count == 1 else f"Answers come from {count} documents."
 
     async def start(self) -> None:
         """Begin to work; a database that is not there yet is waited for while requests are refused."""
@@ -215,12 +207,6 @@ class Parlour:
         if settings.provider == "openai":
             self.titles.model = _openai(settings, settings.openai.model_for_small_work, session, budget)
 
-    def _rests_on(self) -> str:
-        count = self.knowledge.document_count
-        if count == 0:
-            return ""
-        return "Answers come from one document." if count == 1 else f"Answers come from {count} documents."
-
     async def _database_health(self) -> Health:
         try:
             await self.database.check()
@@ -243,7 +229,7 @@ class Parlour:
         return Health(HealthState.HEALTHY, f"{self.knowledge.document_count} documents.")
 
 
-def _openai(settings: Settings, name: str, session: ClientSession, budget: RetryBudget) -> Model:
+def _openai(settings: Settings, name: str, session: Session, budget: RetryBudget) -> Model:
     key, limits = settings.openai.api_key, settings.models
     model = OpenAICompatible(
         session=session,

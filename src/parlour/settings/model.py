@@ -250,7 +250,7 @@ class OpenAISettings(Section):
 
     @property
     def _own_address(self) -> bool:
-        return self.base_url == type(self).model_fields["base_url"].default
+        return bool(self.base_url == type(self).model_fields["base_url"].default)
 
 
 class KnowledgeSettings(Section):

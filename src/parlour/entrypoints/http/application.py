@@ -22,6 +22,7 @@ DESCRIPTION: Final = (
     "with a stable code."
 )
 
+Application = FastAPI
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 

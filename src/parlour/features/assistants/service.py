@@ -75,7 +75,7 @@ class Assistants:
         Raises ModelMissing when the default model is not set up.
         """
         assistant = self._assistants.get(assistant_id, self.default)
-        name = model if model in self._models else self._default_model
+        name = model if model is not None and model in self._models else self._default_model
         chosen = self._models.get(name)
         if chosen is None:
             raise ModelMissing(cause=f"The provider {name} is chosen but not set up.")

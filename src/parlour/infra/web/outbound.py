@@ -7,6 +7,8 @@ one resolver for every name: the place where a policy on addresses can stand (S-
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
+Session = aiohttp.ClientSession
+
 # Each streaming answer holds a connection, and one process is meant to carry 640 of them.
 MOST_CONNECTIONS = 1000
 # Longer than a person takes between two questions costs nothing and saves the next one a TLS handshake.
