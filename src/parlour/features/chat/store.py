@@ -16,8 +16,6 @@ from parlour.vocabulary.errors import NotFound
 from parlour.vocabulary.messages import FinishReason, MessageRole, Status
 from parlour.vocabulary.principal import Principal
 
-_step = messages.alias("step")
-
 
 def create_session(
     connection: Connection,
@@ -173,14 +171,16 @@ def ancestors(connection: Connection, session_id: str, message_id: str | None, l
     """Return a message and those before it on its branch, at most ``limit``, oldest first."""
     if message_id is None:
         return []
+    # Not shared: an alias makes its columns when it is first used, and two threads would make two sets.
+    step = messages.alias("step")
     start = (
         select(messages.c.id, messages.c.parent_id, bindparam("depth", 1).label("depth"))
         .where(messages.c.id == message_id, messages.c.session_id == session_id)
         .cte("way", recursive=True)
     )
     way = start.union_all(
-        select(_step.c.id, _step.c.parent_id, start.c.depth + 1)
-        .join(start, _step.c.id == start.c.parent_id)
+        select(step.c.id, step.c.parent_id, start.c.depth + 1)
+        .join(start, step.c.id == start.c.parent_id)
         .where(start.c.depth < limit)
     )
     found = connection.execute(
