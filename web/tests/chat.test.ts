@@ -1,8 +1,8 @@
 /** Sending: once, in order, and never lost (W-3, C-7). */
 import { Api } from "@client/api";
 import type { KeyValue } from "@client/storage";
-import { Chat } from "@core/chat";
-import { liveAnswer } from "@core/conversation";
+import { Chat } from "@core/chat/chat";
+import { liveAnswer } from "@core/chat/conversation";
 import type { Network } from "@core/network";
 import { createStore } from "@core/store";
 import { beforeEach, describe, expect, test, vi } from "vitest";

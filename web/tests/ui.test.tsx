@@ -1,12 +1,12 @@
 /** Components where only the drawn page can tell: hostile words, an error in one message, Enter while composing. */
 import { App } from "@core/app";
-import { answerEntry } from "@core/conversation";
+import { answerEntry } from "@core/chat/conversation";
 import { cleanup, fireEvent, render, screen } from "@testing-library/react";
-import { Composer } from "@ui/Composer";
+import { Composer } from "@ui/composer/Composer";
 import { AppProvider } from "@ui/context";
-import { ErrorBoundary } from "@ui/ErrorBoundary";
-import { Markdown } from "@ui/Markdown";
-import { Turn } from "@ui/Turn";
+import { ErrorBoundary } from "@ui/parts/ErrorBoundary";
+import { Markdown } from "@ui/prose/Markdown";
+import { Turn } from "@ui/thread/Turn";
 import type { ReactNode } from "react";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { documents } from "./documents";

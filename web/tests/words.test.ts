@@ -1,13 +1,13 @@
 /** Words, days, drafts and storage: the small promises the page rests on. */
 import { safeStorage } from "@client/storage";
 import type { Session } from "@client/types";
+import { Outbox } from "@core/chat/outbox";
 import { byDay, dayPart } from "@core/days";
 import { Drafts } from "@core/drafts";
 import { languageFor } from "@core/i18n/translate";
 import { directionOf } from "@core/markdown/direction";
 import { decodeEntities } from "@core/markdown/entities";
 import { highlight } from "@core/markdown/highlight";
-import { Outbox } from "@core/outbox";
 import { expect, test } from "vitest";
 import { documents } from "./documents";
 

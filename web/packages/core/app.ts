@@ -3,7 +3,7 @@ import { Api } from "@client/api";
 import { ApiError } from "@client/problem";
 import { safeStorage } from "@client/storage";
 import type { Assistant, Person } from "@client/types";
-import { Chat } from "./chat";
+import { Chat } from "./chat/chat";
 import { Drafts } from "./drafts";
 import { frames } from "./frames";
 import { type Language, languageFor } from "./i18n/translate";

@@ -1,5 +1,5 @@
 /** When the page draws what arrived: with the next frame, and less often where drawing is dear. */
-import type { Schedule } from "./runs";
+import type { Schedule } from "./chat/runs";
 
 /** Beyond this a drawing is felt: two of them leave nothing of a 60th of a second. */
 const CHEAP_MS = 12;

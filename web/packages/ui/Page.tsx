@@ -2,14 +2,14 @@
 import type { App } from "@core/app";
 import { CircleAlert, CircleCheck, CloudOff, X } from "lucide-react";
 import { useCallback, useEffect, useRef, useState } from "react";
+import { Welcome } from "./composer/Welcome";
 import { AppProvider, useApp, useStore, useWhole, useWords } from "./context";
-import { ErrorBoundary } from "./ErrorBoundary";
 import { DRAWER, useMedia } from "./hooks";
-import { IconButton } from "./IconButton";
-import { Sidebar } from "./Sidebar";
-import { Thread } from "./Thread";
+import { ErrorBoundary } from "./parts/ErrorBoundary";
+import { IconButton } from "./parts/IconButton";
+import { Sidebar } from "./sidebar/Sidebar";
 import { TopBar } from "./TopBar";
-import { Welcome } from "./Welcome";
+import { Thread } from "./thread/Thread";
 
 export function Page({ app }: { app: App }) {
   return (

@@ -1,13 +1,13 @@
 /** The bar above a conversation: its title with a menu, the assistant, and whether the line holds. */
 import type { Session } from "@client/types";
-import { type Conversation, liveAnswer } from "@core/conversation";
+import { type Conversation, liveAnswer } from "@core/chat/conversation";
 import { BookOpen, ChevronDown, Menu as MenuIcon, PanelLeft, SquarePen } from "lucide-react";
 import { useState } from "react";
 import { useApp, useStore, useWords } from "./context";
 import { DRAWER, useAfter, useMedia } from "./hooks";
-import { IconButton } from "./IconButton";
-import { Menu } from "./Menu";
-import { useActs } from "./SessionRow";
+import { IconButton } from "./parts/IconButton";
+import { Menu } from "./parts/Menu";
+import { useActs } from "./sidebar/SessionRow";
 
 interface Props {
   conversation: Conversation;

@@ -1,9 +1,9 @@
 /** The frame at the side: mark, new conversation, search, titles by day, person. */
 import { PanelLeft, Search, SquarePen, X } from "lucide-react";
 import { type RefObject, useEffect, useState } from "react";
-import { useApp, useStore, useWords } from "./context";
-import { IconButton } from "./IconButton";
-import { Lamp } from "./Lamp";
+import { useApp, useStore, useWords } from "../context";
+import { IconButton } from "../parts/IconButton";
+import { Lamp } from "../parts/Lamp";
 import { PersonMenu } from "./PersonMenu";
 import { SessionList } from "./SessionList";
 import { UndoBar } from "./UndoBar";

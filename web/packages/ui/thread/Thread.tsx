@@ -1,10 +1,10 @@
 /** A conversation to read, with the composer at its foot. */
-import { settled } from "@core/answer";
-import { type Conversation, liveAnswer } from "@core/conversation";
+import { settled } from "@core/chat/answer";
+import { type Conversation, liveAnswer } from "@core/chat/conversation";
 import { ArrowDown } from "lucide-react";
 import { useLayoutEffect, useRef } from "react";
-import { Composer } from "./Composer";
-import { useApp, useStore, useWords } from "./context";
+import { Composer } from "../composer/Composer";
+import { useApp, useStore, useWords } from "../context";
 import { Turn } from "./Turn";
 import { useReading } from "./useReading";
 

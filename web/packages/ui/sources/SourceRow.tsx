@@ -2,9 +2,9 @@
 import type { Citation } from "@client/types";
 import { X } from "lucide-react";
 import { useLayoutEffect, useRef } from "react";
-import { useWords } from "./context";
-import { PHONE, useMedia } from "./hooks";
-import { IconButton } from "./IconButton";
+import { useWords } from "../context";
+import { PHONE, useMedia } from "../hooks";
+import { IconButton } from "../parts/IconButton";
 import { Passage, useSourceLine } from "./Passage";
 import { type Sources, useSources } from "./sources";
 

@@ -2,10 +2,10 @@
 import type { Api } from "@client/api";
 import { ApiError } from "@client/problem";
 import type { SendBody } from "@client/types";
+import type { Network } from "../network";
 import { answerEntry, answerKey, type Delivery } from "./conversation";
 import type { Conversations } from "./conversations";
 import { retryAfter } from "./follow";
-import type { Network } from "./network";
 import type { Outbox, OutboxItem } from "./outbox";
 import type { Runs, Started } from "./runs";
 

@@ -1,5 +1,5 @@
 /** The numbered chip after a sentence. It lights with its note, and opens the passage in place (K-4). */
-import { useWords } from "./context";
+import { useWords } from "../context";
 import { useSources } from "./sources";
 
 export function SourceChip({ number }: { number: number }) {

@@ -8,7 +8,7 @@ import {
   useRef,
   useState,
 } from "react";
-import { usePressOutside } from "./hooks";
+import { usePressOutside } from "../hooks";
 
 export interface MenuItem {
   label: string;

@@ -1,18 +1,18 @@
 /** What the assistant said, set like a page: name, text with its sources beside it, and what can be done with it. */
 import type { Citation } from "@client/types";
-import { settled } from "@core/answer";
-import type { Entry } from "@core/conversation";
+import { settled } from "@core/chat/answer";
+import type { Entry } from "@core/chat/conversation";
 import type { Key } from "@core/i18n/translate";
 import { CircleAlert } from "lucide-react";
 import { type KeyboardEvent, useMemo, useRef } from "react";
+import { useApp, useWords } from "../context";
+import { MARGIN, useAfter, useMedia } from "../hooks";
+import { Lamp } from "../parts/Lamp";
+import { Markdown } from "../prose/Markdown";
+import { MarginNotes } from "../sources/MarginNotes";
+import { SourceRow } from "../sources/SourceRow";
+import { type Sources, SourcesProvider, useSourcesState } from "../sources/sources";
 import { AnswerActions } from "./AnswerActions";
-import { useApp, useWords } from "./context";
-import { MARGIN, useAfter, useMedia } from "./hooks";
-import { Lamp } from "./Lamp";
-import { MarginNotes } from "./MarginNotes";
-import { Markdown } from "./Markdown";
-import { SourceRow } from "./SourceRow";
-import { type Sources, SourcesProvider, useSourcesState } from "./sources";
 
 interface Props {
   entry: Entry;

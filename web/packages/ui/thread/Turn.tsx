@@ -1,9 +1,9 @@
 /** One entry of a conversation. If it cannot be drawn, its text is still there to read (W-5). */
-import type { Entry } from "@core/conversation";
+import type { Entry } from "@core/chat/conversation";
 import { memo } from "react";
+import { useWords } from "../context";
+import { ErrorBoundary } from "../parts/ErrorBoundary";
 import { Answer } from "./Answer";
-import { useWords } from "./context";
-import { ErrorBoundary } from "./ErrorBoundary";
 import { Question } from "./Question";
 
 interface Props {

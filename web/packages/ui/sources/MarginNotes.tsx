@@ -1,7 +1,7 @@
 /** Sources in the margin, each beside the line that first used it; a note gives way to the one above it. */
 import type { Citation } from "@client/types";
 import { type RefObject, useLayoutEffect, useRef } from "react";
-import { useWords } from "./context";
+import { useWords } from "../context";
 import { Passage, useSourceLine } from "./Passage";
 import { type Sources, useSources } from "./sources";
 

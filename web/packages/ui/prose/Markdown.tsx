@@ -6,9 +6,9 @@ import { decodeEntities } from "@core/markdown/entities";
 import { disguised, safeLink } from "@core/markdown/urls";
 import type { Token, Tokens } from "marked";
 import { Fragment, memo, type ReactNode, useRef } from "react";
+import { useWords } from "../context";
+import { SourceChip } from "../sources/SourceChip";
 import { CodeBlock } from "./CodeBlock";
-import { useWords } from "./context";
-import { SourceChip } from "./SourceChip";
 
 interface Props {
   text: string;

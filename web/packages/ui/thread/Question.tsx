@@ -1,7 +1,7 @@
 /** What the person said: plain text in a bubble, and how far it has come on its way. */
-import type { Entry } from "@core/conversation";
+import type { Entry } from "@core/chat/conversation";
 import { CircleAlert, Clock } from "lucide-react";
-import { useApp, useWords } from "./context";
+import { useApp, useWords } from "../context";
 
 export function Question({ entry, uid }: { entry: Entry; uid: string }) {
   const t = useWords();

@@ -1,8 +1,8 @@
 /** Who is speaking, and what they may set. */
 import type { Theme } from "@core/theme";
 import { Archive, Monitor, Moon, Settings, Sun } from "lucide-react";
-import { useApp, useStore, useWhole, useWords } from "./context";
-import { Menu } from "./Menu";
+import { useApp, useStore, useWhole, useWords } from "../context";
+import { Menu } from "../parts/Menu";
 
 const THEMES: readonly [Theme, typeof Sun][] = [
   ["light", Sun],

@@ -1,7 +1,7 @@
 /** What was just put away, and the way to bring it back. It stays until it is used, dismissed or replaced. */
 import { X } from "lucide-react";
-import { useApp, useStore, useWords } from "./context";
-import { IconButton } from "./IconButton";
+import { useApp, useStore, useWords } from "../context";
+import { IconButton } from "../parts/IconButton";
 
 const WORDS = {
   deleted: "session.deleted",

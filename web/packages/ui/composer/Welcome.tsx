@@ -1,10 +1,10 @@
 /** The first thing a visitor sees: a greeting, the composer, four things to ask, and what the answers rest on. */
-import type { Conversation } from "@core/conversation";
+import type { Conversation } from "@core/chat/conversation";
 import { dayPart } from "@core/days";
 import { CornerDownRight } from "lucide-react";
+import { useApp, useWhole, useWords } from "../context";
+import { Lamp } from "../parts/Lamp";
 import { Composer } from "./Composer";
-import { useApp, useWhole, useWords } from "./context";
-import { Lamp } from "./Lamp";
 
 export function Welcome({ conversation }: { conversation: Conversation }) {
   const t = useWords();

@@ -1,7 +1,7 @@
 /** Where the person writes. The text is a draft that outlives the page until it is sent (W-3). */
 import { ArrowUp, Square } from "lucide-react";
 import { type KeyboardEvent, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
-import { useApp, useWhole, useWords } from "./context";
+import { useApp, useWhole, useWords } from "../context";
 
 /** Characters the server takes at most, counted as it counts them: by code point, after trimming. */
 const LIMIT = 10_000;

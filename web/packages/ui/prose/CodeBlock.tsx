@@ -3,8 +3,8 @@ import type { Kind, Piece } from "@core/markdown/highlight";
 import { Check, Copy } from "lucide-react";
 import type { Tokens } from "marked";
 import { useEffect, useState } from "react";
-import { useWords } from "./context";
-import { copyText, useMoment } from "./hooks";
+import { useWords } from "../context";
+import { copyText, useMoment } from "../hooks";
 
 const NAMES: Readonly<Record<string, string>> = {
   py: "Python",

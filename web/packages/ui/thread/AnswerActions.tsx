@@ -1,10 +1,10 @@
 /** Under a settled answer: copy, answer again, helpful, not helpful. */
 import type { Rating } from "@client/types";
-import type { Entry } from "@core/conversation";
+import type { Entry } from "@core/chat/conversation";
 import { Check, Copy, RefreshCw, ThumbsDown, ThumbsUp } from "lucide-react";
-import { useApp, useWords } from "./context";
-import { copyText, useMoment } from "./hooks";
-import { IconButton } from "./IconButton";
+import { useApp, useWords } from "../context";
+import { copyText, useMoment } from "../hooks";
+import { IconButton } from "../parts/IconButton";
 
 interface Props {
   entry: Entry;

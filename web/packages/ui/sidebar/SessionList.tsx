@@ -1,7 +1,7 @@
 /** The conversations by day, or what a search found, or why there is nothing to show. */
 import { byDay } from "@core/days";
 import { ArrowLeft } from "lucide-react";
-import { useApp, useStore, useWhole, useWords } from "./context";
+import { useApp, useStore, useWhole, useWords } from "../context";
 import { SessionRow } from "./SessionRow";
 
 export function SessionList({ onNavigate }: { onNavigate(): void }) {

@@ -3,6 +3,8 @@ import type { Api } from "@client/api";
 import { ApiError } from "@client/problem";
 import type { KeyValue } from "@client/storage";
 import type { Rating } from "@client/types";
+import { newId } from "../ids";
+import type { Network } from "../network";
 import { emptyAnswer, settled } from "./answer";
 import {
   type Conversation,
@@ -15,8 +17,6 @@ import {
 import { Conversations } from "./conversations";
 import { Deliveries } from "./delivery";
 import { retryAfter } from "./follow";
-import { newId } from "./ids";
-import type { Network } from "./network";
 import { Outbox, type OutboxItem } from "./outbox";
 import { type RunRequest, Runs, type Schedule } from "./runs";
 

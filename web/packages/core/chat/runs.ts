@@ -2,11 +2,11 @@
 import type { Api } from "@client/api";
 import { ApiError } from "@client/problem";
 import type { Numbered, RunEvent } from "@client/types";
+import type { Network } from "../network";
 import { advance, emptyAnswer, settled } from "./answer";
 import { entryOf, liveAnswer } from "./conversation";
 import type { Conversations } from "./conversations";
 import { follow } from "./follow";
-import type { Network } from "./network";
 
 export type Schedule = (work: () => void) => void;
 export type Started = Extract<RunEvent, { type: "start" }>;

@@ -2,8 +2,8 @@
 import type { Session } from "@client/types";
 import { Archive, ArchiveRestore, Ellipsis, Pencil, Trash2 } from "lucide-react";
 import { useRef, useState } from "react";
-import { useApp, useWords } from "./context";
-import { Menu } from "./Menu";
+import { useApp, useWords } from "../context";
+import { Menu } from "../parts/Menu";
 
 interface Props {
   session: Session;

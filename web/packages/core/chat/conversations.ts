@@ -1,7 +1,8 @@
 /** The one place where conversations are kept and changed. */
+
+import { createStore } from "../store";
 import type { Conversation, Entry } from "./conversation";
 import { withEntry } from "./conversation";
-import { createStore } from "./store";
 
 export interface ChatState {
   /** The uid of the conversation in view. */

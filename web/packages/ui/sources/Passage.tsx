@@ -2,7 +2,7 @@
 import type { Citation } from "@client/types";
 import { safeLink } from "@core/markdown/urls";
 import { ArrowUpRight } from "lucide-react";
-import { useWords } from "./context";
+import { useWords } from "../context";
 
 export function useSourceLine(): (citation: Citation) => string {
   const t = useWords();
