@@ -24,7 +24,8 @@ def create_app(settings: Settings, announce: Callable[[str], None] | None = None
 
     app = build_http(
         routers=all_routers(
-            chat=parlour.chat,
+            conversations=parlour.conversations,
+            replies=parlour.replies,
             assistants=parlour.assistants,
             people=parlour.people,
             metrics=parlour.metrics,

@@ -14,7 +14,8 @@ from parlour.features.assistants.service import Assistant, Assistants, Suggestio
 from parlour.features.chat.journal import Journal
 from parlour.features.chat.log import Log
 from parlour.features.chat.reaper import Reaper
-from parlour.features.chat.service import Chat
+from parlour.features.chat.replies import Replies
+from parlour.features.chat.service import Conversations
 from parlour.features.chat.titles import Titles
 from parlour.features.chat.turn import Turns
 from parlour.features.chat.values import Lease
@@ -112,12 +113,14 @@ class Parlour:
             alone=self._embedded,
             event_retention=timedelta(seconds=settings.chat.event_retention),
         )
-        self.chat = Chat(
+        self.conversations = Conversations(
+            database=self.database, assistants=self.assistants, remember=remember
+        )
+        self.replies = Replies(
             database=self.database,
             log=log,
             turns=self.turns,
             assistants=self.assistants,
-            remember=remember,
             message_limit=settings.chat.message_limit,
         )
 
@@ -152,7 +155,7 @@ class Parlour:
     def begin_drain(self) -> None:
         """Accept nothing more, and send readers to come back later or elsewhere."""
         self.draining = True
-        self.chat.drain()
+        self.replies.drain()
         self._log_of_runs.drain()
 
     async def stop(self) -> None:

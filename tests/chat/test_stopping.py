@@ -116,7 +116,7 @@ async def test_a_reply_can_be_stopped_before_its_first_word(visitor: Person, pro
 async def test_a_stop_in_the_very_moment_in_which_an_answer_begins_ends_it(visitor: Person) -> None:
     """C-5, P-03: it can be stored together with the end of the answer before"""
     parlour, principal = visitor.served.parlour, Principal(visitor.id)
-    accepted = await parlour.chat.send(principal, SendBody(message="Not one word [[ttft=60]]"))
+    accepted = await parlour.replies.send(principal, SendBody(message="Not one word [[ttft=60]]"))
     parlour.turns.notice_stops({accepted.run.id})  # its task has not taken a step yet
     assert (await visitor.ended(accepted.run.id))["status"] == "stopped"
 

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
 from parlour.features.chat.log import StreamCut
+from parlour.features.chat.replies import Replies
 from parlour.features.chat.schemas import (
     Identifier,
     JsonObject,
@@ -22,7 +23,7 @@ from parlour.features.chat.schemas import (
     message_json,
     session_json,
 )
-from parlour.features.chat.service import Chat
+from parlour.features.chat.service import Conversations
 from parlour.features.chat.values import Run
 from parlour.features.people.guards import CookieCaller
 from parlour.infra.observability.metrics import Metrics
@@ -67,21 +68,21 @@ class _NewSession(_Tolerant):
     metadata: JsonObject | None = None
 
 
-def routes(chat: Chat, metrics: Metrics) -> APIRouter:
-    """Return the aliases of ``chat``."""
+def routes(conversations: Conversations, replies: Replies, metrics: Metrics) -> APIRouter:
+    """Return the aliases of the chat's own addresses."""
     router = APIRouter(prefix="/api", tags=["aliases"])
-    _add_streams(router, chat, metrics)
-    _add_sessions(router, chat)
+    _add_streams(router, replies, metrics)
+    _add_sessions(router, conversations)
     return router
 
 
-def _add_streams(router: APIRouter, chat: Chat, metrics: Metrics) -> None:
+def _add_streams(router: APIRouter, replies: Replies, metrics: Metrics) -> None:
     @router.post("/chat/stream")
     async def stream(principal: CookieCaller, body: _SaidOrLines) -> Response:
         """Send a message, or the last user message of several, and stream the reply's text."""
         send = _send(_newest(body), body.sessionId)
-        accepted = await chat.send(principal, send)
-        return EventStream(_plain(chat, accepted.run, BEGINNING, metrics))
+        accepted = await replies.send(principal, send)
+        return EventStream(_plain(replies, accepted.run, BEGINNING, metrics))
 
     @router.get("/chat/stream")
     async def stream_by_address(
@@ -96,22 +97,24 @@ def _add_streams(router: APIRouter, chat: Chat, metrics: Metrics) -> None:
         the run, so it goes on reading and says nothing twice.
         """
         if last_event_id:
-            return await _resumed(chat, principal, last_event_id, metrics)
-        accepted = await chat.send(principal, _send(message, session_id))
-        return EventStream(_plain(chat, accepted.run, BEGINNING, metrics, named=True))
+            return await _resumed(replies, principal, last_event_id, metrics)
+        accepted = await replies.send(principal, _send(message, session_id))
+        return EventStream(_plain(replies, accepted.run, BEGINNING, metrics, named=True))
 
     @router.post("/chat/{session_id}")
     async def send(principal: CookieCaller, session_id: str, body: _Said) -> Response:
         """Send a message in a session and stream the reply's text."""
-        accepted = await chat.send(principal, _send(body.message, session_id))
-        return EventStream(_plain(chat, accepted.run, BEGINNING, metrics))
+        accepted = await replies.send(principal, _send(body.message, session_id))
+        return EventStream(_plain(replies, accepted.run, BEGINNING, metrics))
 
 
-def _add_sessions(router: APIRouter, chat: Chat) -> None:
+def _add_sessions(router: APIRouter, conversations: Conversations) -> None:
     @router.post("/chat/sessions/{session_id}")
     async def rename(principal: CookieCaller, session_id: str, body: _Renamed) -> Response:
         """Rename a session."""
-        row = await chat.change_session(principal, session_id, {"title": body.title, "title_by": "person"})
+        row = await conversations.change_session(
+            principal, session_id, {"title": body.title, "title_by": "person"}
+        )
         return JsonResponse(session_json(row))
 
     @router.post("/sessions", status_code=201)
@@ -121,32 +124,32 @@ def _add_sessions(router: APIRouter, chat: Chat) -> None:
         values: dict[str, Any] = {"metadata": body.metadata or {}}
         if body.title is not None:
             values |= {"title": body.title, "title_by": "person"}
-        row = await chat.create_session(principal, values, assistant_id=None)
+        row = await conversations.create_session(principal, values, assistant_id=None)
         return JsonResponse(session_json(row), 201)
 
     @router.get("/sessions/{session_id}/history")
     async def history(principal: CookieCaller, session_id: str) -> Response:
         """Read a session's newest messages in the order they were said."""
-        rows, _ = await chat.messages(principal, session_id, before=None, limit=HISTORY_LIMIT)
+        rows, _ = await conversations.messages(principal, session_id, before=None, limit=HISTORY_LIMIT)
         return JsonResponse({"messages": [message_json(row) for row in rows]})
 
 
-async def _resumed(chat: Chat, principal: Principal, event_id: str, metrics: Metrics) -> Response:
+async def _resumed(replies: Replies, principal: Principal, event_id: str, metrics: Metrics) -> Response:
     run_id, _, place = event_id.partition(":")
     if not is_id(run_id):
         raise NotFound
-    run = await chat.run(principal, run_id)
+    run = await replies.run(principal, run_id)
     if place == "end":
         return Response(status_code=204)  # tells an EventSource to stop calling
-    return EventStream(_plain(chat, run, Position.parse(place), metrics, named=True))
+    return EventStream(_plain(replies, run, Position.parse(place), metrics, named=True))
 
 
 async def _plain(
-    chat: Chat, run: Run, after: Position, metrics: Metrics, *, named: bool = False
+    replies: Replies, run: Run, after: Position, metrics: Metrics, *, named: bool = False
 ) -> AsyncGenerator[bytes, None]:
     metrics.stream_opened(resumed=after != BEGINNING)
     try:
-        async with aclosing(chat.follow(run, after)) as batches:
+        async with aclosing(replies.follow(run, after)) as batches:
             async for entries in batches:
                 pieces = []
                 for entry in entries:

@@ -8,19 +8,26 @@ from parlour.entrypoints.http import aliases
 from parlour.features.assistants import routes as assistant_routes
 from parlour.features.assistants.service import Assistants
 from parlour.features.chat import routes as chat_routes
-from parlour.features.chat.service import Chat
+from parlour.features.chat.replies import Replies
+from parlour.features.chat.service import Conversations
 from parlour.features.people import routes as people_routes
 from parlour.features.people.service import People
 from parlour.infra.observability.metrics import Metrics
 
 
 def all_routers(
-    *, chat: Chat, assistants: Assistants, people: People, metrics: Metrics, rests_on: Callable[[], str]
+    *,
+    conversations: Conversations,
+    replies: Replies,
+    assistants: Assistants,
+    people: People,
+    metrics: Metrics,
+    rests_on: Callable[[], str],
 ) -> list[APIRouter]:
     """Return the routes of every room. The aliases come last: they take what no other address fits."""
     return [
-        chat_routes.routes(chat, metrics),
+        chat_routes.routes(conversations, replies, metrics),
         assistant_routes.routes(assistants, rests_on),
         people_routes.routes(people),
-        aliases.routes(chat, metrics),
+        aliases.routes(conversations, replies, metrics),
     ]

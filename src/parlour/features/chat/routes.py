@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 
+from parlour.features.chat.replies import Replies
 from parlour.features.chat.schemas import (
     FeedbackBody,
     NewSessionBody,
@@ -16,7 +17,7 @@ from parlour.features.chat.schemas import (
     run_json,
     session_json,
 )
-from parlour.features.chat.service import Chat
+from parlour.features.chat.service import Conversations
 from parlour.features.chat.streaming import frames
 from parlour.features.chat.values import Accepted, Page, Row, Run, SessionQuery
 from parlour.features.people.guards import Caller
@@ -34,23 +35,23 @@ IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=64)]
 LastEventId = Annotated[str | None, Header()]
 
 
-def routes(chat: Chat, metrics: Metrics) -> APIRouter:
-    """Return the routes of ``chat``."""
+def routes(conversations: Conversations, replies: Replies, metrics: Metrics) -> APIRouter:
+    """Return the routes of conversations and their replies."""
     router = APIRouter(prefix="/api/chat", tags=["chat"])
-    shape = _Replies(chat, metrics)
-    _add_sends(router, chat, shape)
-    _add_sessions(router, chat)
-    _add_session(router, chat)
-    _add_messages(router, chat, shape)
-    _add_runs(router, chat, metrics)
+    shape = _Shape(replies, metrics)
+    _add_sends(router, replies, shape)
+    _add_sessions(router, conversations)
+    _add_session(router, conversations)
+    _add_messages(router, conversations, replies, shape)
+    _add_runs(router, replies, metrics)
     return router
 
 
-class _Replies:
+class _Shape:
     """Answers a send as its sender wants it: whole, or as a stream."""
 
-    def __init__(self, chat: Chat, metrics: Metrics) -> None:
-        self._chat = chat
+    def __init__(self, replies: Replies, metrics: Metrics) -> None:
+        self._replies = replies
         self._metrics = metrics
 
     async def answer(
@@ -59,20 +60,20 @@ class _Replies:
         run = accepted.run
         headers = {"Idempotent-Replayed": "true"} if accepted.replayed else {}
         if stream or wants_events(request):
-            return EventStream(frames(self._chat, run, BEGINNING, self._metrics), headers)
-        message = await self._chat.reply(principal, run)
+            return EventStream(frames(self._replies, run, BEGINNING, self._metrics), headers)
+        message = await self._replies.reply(principal, run)
         if message is None:
             return JsonResponse(run_json(run) | {"status": "streaming"}, 202, headers)
         return JsonResponse(reply_json(run, message), 200, headers)
 
 
-def _add_sends(router: APIRouter, chat: Chat, shape: _Replies) -> None:
+def _add_sends(router: APIRouter, replies: Replies, shape: _Shape) -> None:
     @router.post("")
     async def send(
         request: Request, principal: Caller, body: SendBody, idempotency_key: IdempotencyKey = None
     ) -> Response:
         """Send a message and get the reply, whole or streamed."""
-        accepted = await chat.send(principal, _with_key(body, idempotency_key))
+        accepted = await replies.send(principal, _with_key(body, idempotency_key))
         return await shape.answer(request, principal, accepted, stream=body.stream)
 
     @router.post("/sessions/{session_id}/messages")
@@ -88,11 +89,11 @@ def _add_sends(router: APIRouter, chat: Chat, shape: _Replies) -> None:
             raise InvalidInput(FieldError("sessionId", "This is another session than the address names."))
         body = _with_key(body, idempotency_key)
         body.session_id = session_id
-        accepted = await chat.send(principal, body)
+        accepted = await replies.send(principal, body)
         return await shape.answer(request, principal, accepted, stream=body.stream)
 
 
-def _add_sessions(router: APIRouter, chat: Chat) -> None:
+def _add_sessions(router: APIRouter, conversations: Conversations) -> None:
     @router.post("/sessions", status_code=201)
     async def create(principal: Caller, body: NewSessionBody | None = None) -> Response:
         """Create an empty session."""
@@ -100,7 +101,7 @@ def _add_sessions(router: APIRouter, chat: Chat) -> None:
         values = {"model": body.model, "metadata": body.metadata}
         if body.title is not None:
             values |= {"title": body.title, "title_by": "person"}
-        row = await chat.create_session(principal, values, assistant_id=body.assistant_id)
+        row = await conversations.create_session(principal, values, assistant_id=body.assistant_id)
         return JsonResponse(session_json(row), 201)
 
     @router.get("/sessions")
@@ -113,20 +114,22 @@ def _add_sessions(router: APIRouter, chat: Chat) -> None:
     ) -> Response:
         """List one's sessions, newest activity first; ``q`` searches titles and messages."""
         text = (q or "").replace("\x00", "").strip() or None
-        rows, after = await chat.sessions(SessionQuery(principal, Page(limit, cursor), text, archived))
+        rows, after = await conversations.sessions(
+            SessionQuery(principal, Page(limit, cursor), text, archived)
+        )
         return JsonResponse({"items": [session_json(row) for row in rows], "nextCursor": after})
 
     @router.delete("/sessions")
     async def delete_all(principal: Caller) -> Response:
         """Delete all of one's sessions."""
-        return JsonResponse({"success": True, "deleted": await chat.delete_sessions(principal)})
+        return JsonResponse({"success": True, "deleted": await conversations.delete_sessions(principal)})
 
 
-def _add_session(router: APIRouter, chat: Chat) -> None:
+def _add_session(router: APIRouter, conversations: Conversations) -> None:
     @router.get("/sessions/{session_id}")
     async def read(principal: Caller, session_id: str) -> Response:
         """Read a session."""
-        return JsonResponse(session_json(await chat.session(principal, session_id)))
+        return JsonResponse(session_json(await conversations.session(principal, session_id)))
 
     @router.patch("/sessions/{session_id}")
     async def change(principal: Caller, session_id: str, body: SessionChanges) -> Response:
@@ -136,22 +139,22 @@ def _add_session(router: APIRouter, chat: Chat) -> None:
             values |= {"title": body.title, "title_by": "person"}
         if body.metadata is not None:
             values |= {"metadata": body.metadata}
-        row = await chat.change_session(principal, session_id, values, archived=body.archived)
+        row = await conversations.change_session(principal, session_id, values, archived=body.archived)
         return JsonResponse(session_json(row))
 
     @router.delete("/sessions/{session_id}")
     async def delete(principal: Caller, session_id: str) -> Response:
         """Delete a session; it can be restored."""
-        await chat.delete_session(principal, session_id)
+        await conversations.delete_session(principal, session_id)
         return JsonResponse({"success": True})
 
     @router.post("/sessions/{session_id}/restore")
     async def restore(principal: Caller, session_id: str) -> Response:
         """Bring a deleted session back."""
-        return JsonResponse(session_json(await chat.restore_session(principal, session_id)))
+        return JsonResponse(session_json(await conversations.restore_session(principal, session_id)))
 
 
-def _add_messages(router: APIRouter, chat: Chat, shape: _Replies) -> None:
+def _add_messages(router: APIRouter, conversations: Conversations, replies: Replies, shape: _Shape) -> None:
     @router.get("/sessions/{session_id}/messages")
     async def history(
         principal: Caller,
@@ -160,7 +163,7 @@ def _add_messages(router: APIRouter, chat: Chat, shape: _Replies) -> None:
         limit: Limit = 50,
     ) -> Response:
         """Read a session's messages in the order they were said, newest page first."""
-        rows, earlier = await chat.messages(principal, session_id, before=before, limit=limit)
+        rows, earlier = await conversations.messages(principal, session_id, before=before, limit=limit)
         return JsonResponse({"items": [message_json(row) for row in rows], "nextCursor": earlier})
 
     @router.post("/messages/{message_id}/regenerate")
@@ -174,21 +177,21 @@ def _add_messages(router: APIRouter, chat: Chat, shape: _Replies) -> None:
         """Get another reply to the same message, beside the one that is there."""
         body = body or RegenerateBody()
         body.client_message_id = body.client_message_id or idempotency_key
-        accepted = await chat.regenerate(principal, message_id, body)
+        accepted = await replies.regenerate(principal, message_id, body)
         return await shape.answer(request, principal, accepted, stream=body.stream)
 
     @router.put("/messages/{message_id}/feedback")
     async def feedback(principal: Caller, message_id: str, body: FeedbackBody) -> Response:
         """Say what one thinks of a reply."""
-        row = await chat.feedback(principal, message_id, {"rating": body.rating, "text": body.text})
+        row = await conversations.feedback(principal, message_id, {"rating": body.rating, "text": body.text})
         return JsonResponse(message_json(row))
 
 
-def _add_runs(router: APIRouter, chat: Chat, metrics: Metrics) -> None:
+def _add_runs(router: APIRouter, replies: Replies, metrics: Metrics) -> None:
     @router.get("/runs/{run_id}")
     async def state(principal: Caller, run_id: str) -> Response:
         """Read a run's state."""
-        return JsonResponse(run_json(await chat.run(principal, run_id)))
+        return JsonResponse(run_json(await replies.run(principal, run_id)))
 
     @router.get("/runs/{run_id}/events")
     async def events(
@@ -200,20 +203,20 @@ def _add_runs(router: APIRouter, chat: Chat, metrics: Metrics) -> None:
         wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_SECONDS)] = 0.0,
     ) -> Response:
         """Follow a run from where one left off: as events, or as JSON for those who poll."""
-        run = await chat.run(principal, run_id)
+        run = await replies.run(principal, run_id)
         place = Position.parse(last_event_id or after)
         if _wants_json(request):
-            return JsonResponse(await _polled(chat, run, place, wait))
-        return EventStream(frames(chat, run, place, metrics))
+            return JsonResponse(await _polled(replies, run, place, wait))
+        return EventStream(frames(replies, run, place, metrics))
 
     @router.post("/runs/{run_id}/stop")
     async def stop(principal: Caller, run_id: str) -> Response:
         """Stop a running reply; what was said is kept."""
-        return JsonResponse(run_json(await chat.stop(principal, run_id)))
+        return JsonResponse(run_json(await replies.stop(principal, run_id)))
 
 
-async def _polled(chat: Chat, run: Run, place: Position, wait: float) -> dict[str, Any]:
-    entries, finished = await chat.poll(run, place, wait=wait)
+async def _polled(replies: Replies, run: Run, place: Position, wait: float) -> dict[str, Any]:
+    entries, finished = await replies.poll(run, place, wait=wait)
     return {"items": [_event_json(entry) for entry in entries], "finished": finished}
 
 

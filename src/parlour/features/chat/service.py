@@ -1,149 +1,26 @@
 """What people do with their conversations; each act names the person, and touches nobody else's rows."""
 
-import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from parlour.features.assistants.service import Assistants
-from parlour.features.chat import store, store_runs
-from parlour.features.chat.log import Log, StreamCut
-from parlour.features.chat.schemas import RegenerateBody, SendBody, fingerprint
+from parlour.features.chat import store
 from parlour.features.chat.store_accept import RememberPerson
-from parlour.features.chat.turn import Turns
-from parlour.features.chat.values import Accepted, Row, Run, Send, SessionQuery
+from parlour.features.chat.values import Row, SessionQuery
 from parlour.infra.storage.database import Database
-from parlour.vocabulary.errors import FieldError, InvalidInput, NotFound, RunFailed, Unavailable
-from parlour.vocabulary.events import BEGINNING, Entry, Position
+from parlour.vocabulary.errors import NotFound
 from parlour.vocabulary.ids import is_id
-from parlour.vocabulary.messages import Status
 from parlour.vocabulary.principal import Principal
 
-SHORTEST_WAIT_SECONDS = 0.2  # of a poll: enough to look into the database
-WHOLE_REPLY_SECONDS = 60.0  # SPEC 11: a reply that takes longer is fetched or followed instead
 
+class Conversations:
+    """Sessions of people, with their messages and what was thought of them."""
 
-class Chat:
-    """Sessions, messages and runs of people."""
-
-    def __init__(
-        self,
-        *,
-        database: Database,
-        log: Log,
-        turns: Turns,
-        assistants: Assistants,
-        remember: RememberPerson,
-        message_limit: int,
-    ) -> None:
-        """Serve from ``database``; messages are at most ``message_limit`` characters."""
+    def __init__(self, *, database: Database, assistants: Assistants, remember: RememberPerson) -> None:
+        """Keep everything in ``database``; ``remember`` notes a person who writes for the first time."""
         self._database = database
-        self._log = log
-        self._turns = turns
         self._assistants = assistants
         self._remember = remember
-        self._message_limit = message_limit
-        self._draining = False
-
-    def drain(self) -> None:
-        """Accept no more messages: this process goes away."""
-        self._draining = True
-
-    async def send(self, principal: Principal, body: SendBody) -> Accepted:
-        """Keep a message and begin its answer. Raises InvalidInput, NotFound, Conflict, Unavailable."""
-        self._check_text(body.message)
-        self._check_open()
-        self._assistants.check_model(body.model)
-        assistant = self._assistants.find(body.assistant_id)
-        send = Send(
-            text=body.message,
-            assistant_id=assistant.id,
-            session_id=_known_form(body.session_id),
-            parent_id=_known_form(body.parent_id),
-            model=body.model,
-            client_message_id=body.client_message_id,
-            fingerprint=fingerprint(
-                body.message, body.parent_id, body.model, body.assistant_id, body.context
-            ),
-            context=body.context,
-        )
-        return await self._turns.accept(principal, send)
-
-    async def regenerate(self, principal: Principal, message_id: str, body: RegenerateBody) -> Accepted:
-        """Begin another answer beside one's own. Raises like :meth:`send`."""
-        self._check_open()
-        self._assistants.check_model(body.model)
-        send = Send(
-            text="",
-            assistant_id=self._assistants.default.id,
-            model=body.model,
-            client_message_id=body.client_message_id,
-            fingerprint=fingerprint("regenerate", message_id, body.model),
-        )
-        return await self._turns.accept_again(principal, _form_of_id(message_id), send)
-
-    async def reply(self, principal: Principal, run: Run) -> Row | None:
-        """Wait for a whole reply and return its message; None if it takes too long.
-
-        Raises RunFailed with the run's own code and sentence when it failed.
-        """
-        try:
-            async with asyncio.timeout(WHOLE_REPLY_SECONDS):
-                await self._log.wait(run)
-        except (TimeoutError, StreamCut):
-            return None
-        message = await self._database.read(
-            principal, lambda connection: store.read_message(connection, principal, run.message_id)
-        )
-        if message["status"] == Status.FAILED.value:
-            error: dict[str, Any] = message["error"]
-            raise RunFailed(
-                code=error["code"], sentence=error["message"], retryable=error["retryable"], run_id=run.id
-            )
-        return message
-
-    def follow(self, run: Run, after: Position = BEGINNING) -> AsyncGenerator[list[Entry], None]:
-        """Yield a run's events after a position; see :meth:`Log.read`."""
-        return self._log.read(run, after)
-
-    async def poll(self, run: Run, after: Position, *, wait: float) -> tuple[list[Entry], bool]:
-        """Return the events after a position, waiting up to ``wait`` seconds for one, and if that is all."""
-        entries: list[Entry] = []
-        finished = False
-        with suppress(TimeoutError, StreamCut):
-            async with (
-                asyncio.timeout(max(wait, SHORTEST_WAIT_SECONDS)),
-                aclosing(self._log.read(run, after)) as batches,
-            ):
-                async for batch in batches:
-                    entries.extend(batch)
-                    if batch:
-                        break
-                else:
-                    finished = True
-        return entries, finished
-
-    async def run(self, principal: Principal, run_id: str) -> Run:
-        """Return one's own run. Raises NotFound."""
-        _form_of_id(run_id)
-        return await self._database.read(
-            principal, lambda connection: store_runs.own_run(connection, principal, run_id)
-        )
-
-    async def stop(self, principal: Principal, run_id: str) -> Run:
-        """Ask a run of one's own to stop and return its state; one that has ended stays as it is."""
-        _form_of_id(run_id)
-        now = datetime.now(UTC)
-
-        def ask(connection: Any) -> Run:  # noqa: ANN401 - a connection is the store's business
-            store_runs.own_run(connection, principal, run_id)
-            store.ask_to_stop(connection, principal, run_id, now=now)
-            return store_runs.own_run(connection, principal, run_id)
-
-        run = await self._database.write(principal, ask)
-        self._turns.notice_stops({run_id})
-        return run
 
     async def create_session(self, principal: Principal, values: Row, *, assistant_id: str | None) -> Row:
         """Keep a new, empty session."""
@@ -158,7 +35,7 @@ class Chat:
 
     async def session(self, principal: Principal, session_id: str) -> Row:
         """Return one's own session. Raises NotFound."""
-        _form_of_id(session_id)
+        form_of_id(session_id)
         return await self._database.read(
             principal, lambda connection: store.read_session(connection, principal, session_id)
         )
@@ -173,7 +50,7 @@ class Chat:
         self, principal: Principal, session_id: str, values: Row, *, archived: bool | None = None
     ) -> Row:
         """Change one's own session, and put it into the archive or take it out. Raises NotFound."""
-        _form_of_id(session_id)
+        form_of_id(session_id)
         now = datetime.now(UTC)
         if archived is not None:
             values = values | {"archived_at": now if archived else None}
@@ -184,7 +61,7 @@ class Chat:
 
     async def delete_session(self, principal: Principal, session_id: str) -> None:
         """Delete one's own session; it can be restored. Raises NotFound."""
-        _form_of_id(session_id)
+        form_of_id(session_id)
         now = datetime.now(UTC)
         await self._database.write(
             principal, lambda connection: store.delete_session(connection, principal, session_id, now=now)
@@ -199,7 +76,7 @@ class Chat:
 
     async def restore_session(self, principal: Principal, session_id: str) -> Row:
         """Bring a deleted session of one's own back. Raises NotFound."""
-        _form_of_id(session_id)
+        form_of_id(session_id)
         now = datetime.now(UTC)
         return await self._database.write(
             principal,
@@ -212,9 +89,9 @@ class Chat:
         self, principal: Principal, session_id: str, *, before: str | None, limit: int
     ) -> tuple[list[Row], str | None]:
         """Return a page of the branch in view, newest page first. Raises NotFound."""
-        _form_of_id(session_id)
+        form_of_id(session_id)
         if before is not None:
-            _form_of_id(before)
+            form_of_id(before)
 
         def page(connection: Any) -> tuple[list[Row], str | None]:  # noqa: ANN401
             session = store.read_session(connection, principal, session_id)
@@ -224,36 +101,16 @@ class Chat:
 
     async def feedback(self, principal: Principal, message_id: str, values: Row) -> Row:
         """Keep one's feedback on a reply. Raises NotFound."""
-        _form_of_id(message_id)
+        form_of_id(message_id)
         now = datetime.now(UTC)
         return await self._database.write(
             principal,
             lambda connection: store.set_feedback(connection, principal, message_id, values, now=now),
         )
 
-    def _check_text(self, text: str) -> None:
-        length = len(text.strip())
-        if length == 0:
-            raise InvalidInput(FieldError("message", "Write something: the message is empty.", "empty"))
-        if length > self._message_limit:
-            raise InvalidInput(
-                FieldError(
-                    "message",
-                    f"{length:,} characters is over the limit of {self._message_limit:,}. Shorten it.",
-                    "too_long",
-                )
-            )
 
-    def _check_open(self) -> None:
-        if self._draining:
-            raise Unavailable("This server is about to restart. Try again in a moment.", retry_after=1)
-
-
-def _form_of_id(text: str) -> str:
+def form_of_id(text: str) -> str:
+    """Return an id as it is. Raises NotFound for what cannot be one, as for one that names nothing."""
     if not is_id(text):
         raise NotFound
     return text
-
-
-def _known_form(text: str | None) -> str | None:
-    return None if text is None else _form_of_id(text)

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from parlour.features.chat.log import StreamCut
-from parlour.features.chat.service import Chat
+from parlour.features.chat.replies import Replies
 from parlour.features.chat.values import Run
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.web.sse import DONE
@@ -13,7 +13,9 @@ from parlour.vocabulary.events import BEGINNING, Entry, EventKind, Position
 _DRAINING = Entry(BEGINNING, EventKind.DRAINING, b"{}").sse
 
 
-async def frames(chat: Chat, run: Run, after: Position, metrics: Metrics) -> AsyncGenerator[bytes, None]:
+async def frames(
+    replies: Replies, run: Run, after: Position, metrics: Metrics
+) -> AsyncGenerator[bytes, None]:
     """Yield frames of everything after a position, then ``[DONE]``; an empty one is a heartbeat.
 
     Events that are there at once go out in one piece. A stream that has to be taken up again elsewhere ends
@@ -21,7 +23,7 @@ async def frames(chat: Chat, run: Run, after: Position, metrics: Metrics) -> Asy
     """
     metrics.stream_opened(resumed=after != BEGINNING)
     try:
-        async with aclosing(chat.follow(run, after)) as batches:
+        async with aclosing(replies.follow(run, after)) as batches:
             async for entries in batches:
                 if len(entries) == 1:
                     yield entries[0].sse

@@ -1,0 +1,161 @@
+"""Asking for replies and reading them: what every door does with a message.
+
+Each act names the person, and touches nobody else's rows.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from parlour.features.assistants.service import Assistants
+from parlour.features.chat import store, store_runs
+from parlour.features.chat.log import Log, StreamCut
+from parlour.features.chat.schemas import RegenerateBody, SendBody, fingerprint
+from parlour.features.chat.service import form_of_id
+from parlour.features.chat.turn import Turns
+from parlour.features.chat.values import Accepted, Row, Run, Send
+from parlour.infra.storage.database import Database
+from parlour.vocabulary.errors import FieldError, InvalidInput, RunFailed, Unavailable
+from parlour.vocabulary.events import BEGINNING, Entry, Position
+from parlour.vocabulary.messages import Status
+from parlour.vocabulary.principal import Principal
+
+SHORTEST_WAIT_SECONDS = 0.2  # of a poll: enough to look into the database
+WHOLE_REPLY_SECONDS = 60.0  # SPEC 11: a reply that takes longer is fetched or followed instead
+
+
+class Replies:
+    """Takes messages in, and lets their senders see the replies."""
+
+    def __init__(
+        self, *, database: Database, log: Log, turns: Turns, assistants: Assistants, message_limit: int
+    ) -> None:
+        """Serve from ``database``; messages are at most ``message_limit`` characters."""
+        self._database = database
+        self._log = log
+        self._turns = turns
+        self._assistants = assistants
+        self._message_limit = message_limit
+        self._draining = False
+
+    def drain(self) -> None:
+        """Accept no more messages: this process goes away."""
+        self._draining = True
+
+    async def send(self, principal: Principal, body: SendBody) -> Accepted:
+        """Keep a message and begin its answer. Raises InvalidInput, NotFound, Conflict, Unavailable."""
+        self._check_text(body.message)
+        self._check_open()
+        self._assistants.check_model(body.model)
+        assistant = self._assistants.find(body.assistant_id)
+        send = Send(
+            text=body.message,
+            assistant_id=assistant.id,
+            session_id=_known_form(body.session_id),
+            parent_id=_known_form(body.parent_id),
+            model=body.model,
+            client_message_id=body.client_message_id,
+            fingerprint=fingerprint(
+                body.message, body.parent_id, body.model, body.assistant_id, body.context
+            ),
+            context=body.context,
+        )
+        return await self._turns.accept(principal, send)
+
+    async def regenerate(self, principal: Principal, message_id: str, body: RegenerateBody) -> Accepted:
+        """Begin another answer beside one's own. Raises like :meth:`send`."""
+        self._check_open()
+        self._assistants.check_model(body.model)
+        send = Send(
+            text="",
+            assistant_id=self._assistants.default.id,
+            model=body.model,
+            client_message_id=body.client_message_id,
+            fingerprint=fingerprint("regenerate", message_id, body.model),
+        )
+        return await self._turns.accept_again(principal, form_of_id(message_id), send)
+
+    async def reply(self, principal: Principal, run: Run) -> Row | None:
+        """Wait for a whole reply and return its message; None if it takes too long.
+
+        Raises RunFailed with the run's own code and sentence when it failed.
+        """
+        try:
+            async with asyncio.timeout(WHOLE_REPLY_SECONDS):
+                await self._log.wait(run)
+        except (TimeoutError, StreamCut):
+            return None
+        message = await self._database.read(
+            principal, lambda connection: store.read_message(connection, principal, run.message_id)
+        )
+        if message["status"] == Status.FAILED.value:
+            error: dict[str, Any] = message["error"]
+            raise RunFailed(
+                code=error["code"], sentence=error["message"], retryable=error["retryable"], run_id=run.id
+            )
+        return message
+
+    def follow(self, run: Run, after: Position = BEGINNING) -> AsyncGenerator[list[Entry], None]:
+        """Yield a run's events after a position; see :meth:`Log.read`."""
+        return self._log.read(run, after)
+
+    async def poll(self, run: Run, after: Position, *, wait: float) -> tuple[list[Entry], bool]:
+        """Return the events after a position, waiting up to ``wait`` seconds for one, and if that is all."""
+        entries: list[Entry] = []
+        finished = False
+        with suppress(TimeoutError, StreamCut):
+            async with (
+                asyncio.timeout(max(wait, SHORTEST_WAIT_SECONDS)),
+                aclosing(self._log.read(run, after)) as batches,
+            ):
+                async for batch in batches:
+                    entries.extend(batch)
+                    if batch:
+                        break
+                else:
+                    finished = True
+        return entries, finished
+
+    async def run(self, principal: Principal, run_id: str) -> Run:
+        """Return one's own run. Raises NotFound."""
+        form_of_id(run_id)
+        return await self._database.read(
+            principal, lambda connection: store_runs.own_run(connection, principal, run_id)
+        )
+
+    async def stop(self, principal: Principal, run_id: str) -> Run:
+        """Ask a run of one's own to stop and return its state; one that has ended stays as it is."""
+        form_of_id(run_id)
+        now = datetime.now(UTC)
+
+        def ask(connection: Any) -> Run:  # noqa: ANN401 - a connection is the store's business
+            store_runs.own_run(connection, principal, run_id)
+            store.ask_to_stop(connection, principal, run_id, now=now)
+            return store_runs.own_run(connection, principal, run_id)
+
+        run = await self._database.write(principal, ask)
+        self._turns.notice_stops({run_id})
+        return run
+
+    def _check_text(self, text: str) -> None:
+        length = len(text.strip())
+        if length == 0:
+            raise InvalidInput(FieldError("message", "Write something: the message is empty.", "empty"))
+        if length > self._message_limit:
+            raise InvalidInput(
+                FieldError(
+                    "message",
+                    f"{length:,} characters is over the limit of {self._message_limit:,}. Shorten it.",
+                    "too_long",
+                )
+            )
+
+    def _check_open(self) -> None:
+        if self._draining:
+            raise Unavailable("This server is about to restart. Try again in a moment.", retry_after=1)
+
+
+def _known_form(text: str | None) -> str | None:
+    return None if text is None else form_of_id(text)
