@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from parlour.features.chat import service
+from parlour.features.chat import replies
 from tests.fakes.provider import FakeProvider
 from tests.fakes.script import encoded
 from tests.harness.serving import Person, answers, asked, serving, settings
@@ -89,7 +89,7 @@ async def test_a_reply_that_takes_too_long_is_answered_with_its_ids(
     visitor: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C-2: 202 after the limit"""
-    monkeypatch.setattr(service, "WHOLE_REPLY_SECONDS", 0.3)
+    monkeypatch.setattr(replies, "WHOLE_REPLY_SECONDS", 0.3)
     answer = await visitor.request("POST", "/api/chat", body={"message": "Slowly [[n=5;ttft=0.7]]"})
     ids = answer.json
     assert answer.status == 202
