@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fakes.provider import FakeProvider
+from tests.fakes.provider import FakeProvider, Request
 from tests.harness.client import BROKEN, Api, Told
 from tests.harness.process import ServerProcess
 from tests.harness.stored import Stored, database_file, read_stored
@@ -27,6 +27,10 @@ class Rig:
     async def stored(self) -> Stored:
         """Return what the database holds."""
         return await read_stored(self.server.database_url)
+
+    def calls(self, question: str) -> list[Request]:
+        """Return how the model was asked exactly this (and not for a title of it)."""
+        return [request for request in self.provider.requests if request.question == question]
 
     async def told_until(self, told: Told, message: str, text: str, **fields: object) -> None:
         """Send ``message`` and read until ``text`` was said; leave then, as a closed tab does."""

@@ -107,3 +107,4 @@ class Reaper:
                 WORKER, lambda connection: store_runs.wishes(connection, self._lease)
             )
         self._turns.notice_stops({run_id for run_id, stop in wishes.items() if stop})
+        self._turns.let_go({run_id for run_id in ours if run_id not in wishes})

@@ -121,6 +121,20 @@ class Turns:
                 # Not before its first step: a task that is cancelled before it began never ends its run.
                 asyncio.get_running_loop().call_soon(self._cancel, run_id, task)
 
+    def let_go(self, run_ids: set[str]) -> None:
+        """End those of the runs here that another owner has now; whoever reads them here follows that one.
+
+        A run whose end is being stored is left alone: it finds out by itself, or it has just ended.
+        """
+        for run_id in run_ids - self._ending:
+            live, task = self._log.live.get(run_id), self._tasks.get(run_id)
+            if live is None or task is None:
+                continue
+            if not live.lost:
+                _log.warning("run_lost", run_id=run_id, fence=live.run.fence)
+                live.lose()
+            task.cancel()
+
     async def finish_all(self, seconds: float) -> None:
         """Let answers in progress end for a while, then leave the rest to whoever takes them up."""
         tasks = {*self._tasks.values(), *self._followers}
@@ -152,6 +166,9 @@ class Turns:
                 live = self._log.open(run, await self._log.stored_text(run))
             await self._answer(run, live, outcome)
         except asyncio.CancelledError:
+            if live is not None and live.lost:
+                self._log.close(live)  # whoever has the run now says the rest
+                return
             if run.id not in self._stopping or live is None:
                 raise
             outcome.status, outcome.finish_reason = Status.STOPPED, FinishReason.STOPPED
