@@ -3,6 +3,8 @@ import type { Citation } from "@client/types";
 import { safeLink } from "@core/markdown/urls";
 import { ArrowUpRight } from "lucide-react";
 import { useWords } from "../context";
+import { Markdown } from "../prose/Markdown";
+import { SourcesProvider } from "./sources";
 
 export function useSourceLine(): (citation: Citation) => string {
   const t = useWords();
@@ -18,7 +20,12 @@ export function Passage({ citation }: { citation: Citation }) {
   const link = citation.url ? safeLink(citation.url) : null;
   return (
     <div className="passage">
-      <blockquote dir="auto">{citation.quote}</blockquote>
+      <blockquote tabIndex={0} aria-label={citation.title || citation.documentTitle}>
+        {/* Marks in a quotation belong to its document, and point at nothing here. */}
+        <SourcesProvider value={null}>
+          <Markdown text={citation.quote} arriving={false} />
+        </SourcesProvider>
+      </blockquote>
       {link && (
         <a className="passage-link" href={link.href} target="_blank" rel="noopener noreferrer nofollow ugc">
           {t("source.open")}
