@@ -53,6 +53,7 @@ async def served(
     folder = tmp_path_factory.mktemp("parlour")
     wanted = settings(folder, url=make_url(request.param), provider=provider)
     async with serving(wanted) as running:
+        await running.owner_invited()
         yield running
 
 

@@ -3,21 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from parlour.features.chat import store
-from parlour.infra.storage.database import WORKER
 from tests.fakes.provider import FakeProvider
 from tests.fakes.script import encoded
 from tests.harness import serving as harness
 from tests.harness.databases import BACKENDS, MakeUrl
-from tests.harness.serving import Person, Served, serving
+from tests.harness.serving import Person, serving
 from tests.harness.sse import EventReader, put_together, read_all
+from tests.harness.tables import forget_logs
 
 pytestmark = pytest.mark.anyio
 
@@ -95,12 +93,6 @@ def boundaries(raw: bytes) -> list[int]:
     """Return where frames end, and a byte to both sides of it."""
     ends = [0] + [index + 2 for index in range(len(raw)) if raw[index : index + 2] == b"\n\n"]
     return sorted({max(0, min(len(raw), end + shift)) for end in ends for shift in (-1, 0, 1)})
-
-
-async def forget_log(served: Served) -> int:
-    """Do what the sweep does an hour after the end."""
-    later = datetime.now(UTC) + timedelta(minutes=1)
-    return await served.parlour.database.write(WORKER, lambda c: store.forget_events(c, later))
 
 
 async def check_every_cut(told: Told) -> None:
@@ -289,7 +281,7 @@ async def restarted(
 async def test_every_cut_is_made_good_after_a_restart_and_after_the_log_is_gone(restarted: Told) -> None:
     """C-4, P-07: the log is kept; later the reply is retold from the stored message, to any place in it."""
     await check_every_cut(restarted)
-    assert await forget_log(restarted.person.served) > 0
+    assert await forget_logs(restarted.person.served) > 0
     await check_every_cut(restarted)
     for junk in JUNK:
         rest = await resume(restarted, EventReader(last_id=junk.encode().decode("latin-1")))
@@ -300,7 +292,7 @@ async def test_every_cut_of_a_retold_reply_is_made_good(visitor: Person) -> None
     """C-4: a connection can also break while the reply is retold."""
     told = await tell(visitor)
     seen = read_all(told.raw[: len(told.raw) // 2])
-    await forget_log(visitor.served)
+    await forget_logs(visitor.served)
     for known in ("", seen.last_id):
         async with visitor.follow(told.run_id, last_id=known or None) as stream:
             await stream.rest()

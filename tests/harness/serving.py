@@ -90,6 +90,13 @@ class Served:
         found: Parlour = self.app.state.parlour
         return found
 
+    async def owner_invited(self) -> str:
+        """Wait for the owner's sign-in link, the last thing that a new server stores by itself."""
+        async with asyncio.timeout(PATIENCE):
+            while not self.links:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return self.links[-1]
+
     async def request(
         self,
         method: str,

@@ -3,10 +3,12 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, func, select
 
+from parlour.features.chat import store
 from parlour.infra.storage.database import WORKER
 from parlour.infra.storage.schema import metadata
 from tests.harness.serving import Served
@@ -33,6 +35,12 @@ async def rows(served: Served, table: str, **where: Any) -> list[dict[str, Any]]
         return [dict(row) for row in connection.execute(query).mappings()]
 
     return await served.parlour.database.read(WORKER, find)
+
+
+async def forget_logs(served: Served) -> int:
+    """Do at once what the sweep does an hour after the end of a run; return how many rows went."""
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    return await served.parlour.database.write(WORKER, lambda c: store.forget_events(c, later))
 
 
 @dataclass

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict
 from parlour.features.chat.log import StreamCut
 from parlour.features.chat.replies import Replies
 from parlour.features.chat.schemas import (
-    Identifier,
     JsonObject,
     Plain,
     SendBody,
@@ -30,7 +29,7 @@ from parlour.infra.observability.metrics import Metrics
 from parlour.infra.web.json import JsonResponse
 from parlour.infra.web.sse import DONE, PING, EventStream
 from parlour.vocabulary.errors import FieldError, InvalidInput, NotFound
-from parlour.vocabulary.events import BEGINNING, EventKind, Position
+from parlour.vocabulary.events import BEGINNING, Entry, EventKind, Position, text_after
 from parlour.vocabulary.ids import is_id
 from parlour.vocabulary.principal import Principal
 
@@ -56,7 +55,7 @@ class _SaidOrLines(_Tolerant):
     message: Plain | None = None
     messages: list[_Line] | None = None
     model: str | None = None
-    sessionId: Identifier | None = None  # noqa: N815 - its name on the wire
+    sessionId: str | None = None  # noqa: N815 - its name on the wire
 
 
 class _Renamed(_Tolerant):
@@ -87,7 +86,7 @@ def _add_streams(router: APIRouter, replies: Replies, metrics: Metrics) -> None:
     @router.get("/chat/stream")
     async def stream_by_address(
         principal: CookieCaller,
-        message: Annotated[str, Query(max_length=100_000)] = "",
+        message: Annotated[Plain, Query(max_length=100_000)] = "",
         session_id: Annotated[str | None, Query(alias="sessionId", max_length=64)] = None,
         last_event_id: Annotated[str | None, Header()] = None,
     ) -> Response:
@@ -148,27 +147,69 @@ async def _plain(
     replies: Replies, run: Run, after: Position, metrics: Metrics, *, named: bool = False
 ) -> AsyncGenerator[bytes, None]:
     metrics.stream_opened(resumed=after != BEGINNING)
+    teller = _Teller(run, after, named=named)
     try:
-        async with aclosing(replies.follow(run, after)) as batches:
+        # From the beginning also for a reader who has a part: what they hold decides how it can go on.
+        async with aclosing(replies.follow(run)) as batches:
             async for entries in batches:
-                pieces = []
-                for entry in entries:
-                    if entry.kind is EventKind.TEXT:
-                        name = f"id: {run.id}:{entry.position}\n".encode() if named else b""
-                        pieces.append(b"%bdata: %b\n\n" % (name, entry.data))
-                    elif entry.kind in (EventKind.ERROR, EventKind.REWIND, EventKind.RETRACT):
-                        return  # this shape has no words for it: the end without [DONE] tells
-                if pieces or not entries:
-                    yield b"".join(pieces) or PING
-        yield f"id: {run.id}:end\n".encode() + DONE if named else DONE
+                told = teller.tell(entries)
+                if told or not entries:
+                    yield told or PING
+                if teller.broken:
+                    if named:
+                        yield teller.end + b"\n"  # an EventSource calls again, and is answered with 204
+                    return
+        yield teller.end + DONE if named else DONE
     except StreamCut:
         return
     finally:
         metrics.stream_closed()
 
 
+class _Teller:
+    """Turns events into text alone, for a reader who cannot take anything back.
+
+    ``broken``: the shape has no words for what comes, an error or text taken back that the reader holds.
+    """
+
+    def __init__(self, run: Run, after: Position, *, named: bool) -> None:
+        self.end = f"id: {run.id}:end\n".encode()
+        self.broken = False
+        self._run_id = run.id
+        self._after = after
+        self._named = named
+        self._place = BEGINNING
+        self._held = 0
+
+    def tell(self, entries: list[Entry]) -> bytes:
+        """Return the frames of ``entries`` that the reader does not have."""
+        pieces = []
+        for entry in entries:
+            is_new = entry.position > self._after
+            # Events that were shown and then lost in a crash, or whose log is gone: nobody knows the text.
+            self.broken = (is_new and self._place < self._after) or self._takes_back(entry)
+            if self.broken:
+                break
+            self._place = entry.position
+            if entry.kind is EventKind.TEXT:
+                self._held += len(str(entry.value["content"]))
+                if is_new:
+                    pieces.append(self._frame(entry))
+        return b"".join(pieces)
+
+    def _takes_back(self, entry: Entry) -> bool:
+        if entry.kind in (EventKind.REWIND, EventKind.RETRACT):
+            return text_after("x" * self._held, entry) != "x" * self._held
+        return entry.kind is EventKind.ERROR
+
+    def _frame(self, entry: Entry) -> bytes:
+        name = f"id: {self._run_id}:{entry.position}\n".encode() if self._named else b""
+        return b"%bdata: %b\n\n" % (name, entry.data)
+
+
 def _send(message: str, session_id: str | None) -> SendBody:
-    return SendBody.model_validate({"message": message, "sessionId": session_id})
+    # Both were looked at on the way in; an id of another form names no session.
+    return SendBody.model_construct(message=message, session_id=session_id or None)
 
 
 def _newest(body: _SaidOrLines) -> str:
