@@ -3,7 +3,21 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    CTE,
+    BindParameter,
+    Connection,
+    Integer,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.sql import ColumnElement
 
 from parlour.features.chat.cursors import decode_moment, encode_moment
@@ -11,6 +25,7 @@ from parlour.features.chat.store_accept import RememberPerson, new_session
 from parlour.features.chat.store_runs import is_active
 from parlour.features.chat.tables import feedback, messages, run_events, runs, sessions
 from parlour.features.chat.values import Row, SessionQuery
+from parlour.infra.storage.prepared import Prepared
 from parlour.infra.storage.schema import folded
 from parlour.vocabulary.errors import NotFound
 from parlour.vocabulary.messages import FinishReason, MessageRole, Status
@@ -172,21 +187,42 @@ def ancestors(connection: Connection, session_id: str, message_id: str | None, l
     if message_id is None:
         return []
     # Not shared: an alias makes its columns when it is first used, and two threads would make two sets.
-    step = messages.alias("step")
-    start = (
-        select(messages.c.id, messages.c.parent_id, bindparam("depth", 1).label("depth"))
-        .where(messages.c.id == message_id, messages.c.session_id == session_id)
-        .cte("way", recursive=True)
-    )
-    way = start.union_all(
-        select(step.c.id, step.c.parent_id, start.c.depth + 1)
-        .join(start, step.c.id == start.c.parent_id)
-        .where(start.c.depth < limit)
-    )
+    way = _way(session_id, message_id, limit)
     found = connection.execute(
         select(messages).join(way, way.c.id == messages.c.id).order_by(way.c.depth.desc())
     ).mappings()
     return [dict(row) for row in found]
+
+
+def history(connection: Connection, session_id: str, message_id: str, limit: int) -> list[Any]:
+    """Return ``role`` and ``content`` of what :func:`ancestors` returns: all that a model is told."""
+    return _HISTORY.run(connection, {"session": session_id, "message": message_id, "limit": limit})
+
+
+def _way(
+    session: str | BindParameter[str], message: str | BindParameter[str], limit: int | BindParameter[int]
+) -> CTE:
+    """Return the ids from a message back to the first of its branch, with the distance of each."""
+    step = messages.alias("step")
+    start = (
+        select(messages.c.id, messages.c.parent_id, literal_column("1", Integer).label("depth"))
+        .where(messages.c.id == message, messages.c.session_id == session)
+        .cte("way", recursive=True)
+    )
+    return start.union_all(
+        select(step.c.id, step.c.parent_id, start.c.depth + literal_column("1", Integer))
+        .join(start, step.c.id == start.c.parent_id)
+        .where(start.c.depth < limit)
+    )
+
+
+def _history() -> Prepared:
+    way = _way(bindparam("session"), bindparam("message"), bindparam("limit", type_=Integer))
+    said = select(messages.c.role, messages.c.content).join(way, way.c.id == messages.c.id)
+    return Prepared(said.order_by(way.c.depth.desc()))
+
+
+_HISTORY = _history()
 
 
 def set_feedback(

@@ -50,11 +50,11 @@ class Titles:
 
     async def _name(self, model: Model, run: Run, answer: str) -> None:
         said = await self._database.read(
-            WORKER, lambda connection: store.ancestors(connection, run.session_id, run.message_id, 3)
+            WORKER, lambda connection: store.history(connection, run.session_id, run.message_id, 3)
         )
-        if len(said) != 2 or said[0]["role"] != MessageRole.USER.value:
+        if len(said) != 2 or said[0].role != MessageRole.USER.value:
             return
-        title = await self._written(model, said[0]["content"], answer)
+        title = await self._written(model, said[0].content, answer)
         if title:
             await self._database.write(
                 WORKER, lambda connection: store.suggest_title(connection, run.session_id, title)

@@ -223,14 +223,14 @@ class Turns:
     async def _history(self, run: Run) -> list[Turn]:
         rows = await self._database.read(
             WORKER,
-            lambda connection: store.ancestors(
+            lambda connection: store.history(
                 connection, run.session_id, run.user_message_id, self._budget.messages + 1
             ),
         )
         return [
-            Turn("user" if row["role"] == MessageRole.USER.value else "assistant", row["content"])
+            Turn("user" if row.role == MessageRole.USER.value else "assistant", row.content)
             for row in rows
-            if row["content"]
+            if row.content
         ]
 
     def _first_word(self, run: Run, agent: Agent, outcome: Outcome) -> None:

@@ -6,6 +6,7 @@ between a store and the driver. Errors are therefore the driver's own.
 """
 
 import sqlite3
+import threading
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -17,6 +18,9 @@ Statement = Select[Any] | Insert | Update | Delete
 Values = Mapping[str, Any]
 
 _Convert = Callable[[Any], Any] | None
+
+# Core completes parts of a statement when they are first used; two threads at once would each make their own.
+_COMPILING = threading.Lock()
 
 
 class Prepared:
@@ -46,9 +50,9 @@ class Prepared:
     def _for(self, dialect: Dialect) -> "list[_Compiled]":
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
-            compiled = self._compiled[dialect.name] = [
-                _Compiled(statement, dialect) for statement in self._in_trips(dialect)
-            ]
+            with _COMPILING:
+                compiled = [_Compiled(statement, dialect) for statement in self._in_trips(dialect)]
+            self._compiled[dialect.name] = compiled
         return compiled
 
     def _in_trips(self, dialect: Dialect) -> list[Statement]:
