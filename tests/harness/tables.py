@@ -1,8 +1,8 @@
 """Looks into a running server's tables: what was stored, and how many statements that took."""
 
+import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,26 +43,40 @@ async def forget_logs(served: Served) -> int:
     return await served.parlour.database.write(WORKER, lambda c: store.forget_events(c, later))
 
 
-@dataclass
-class Statements:
-    """SQL that was sent, without what opens and closes transactions."""
-
-    texts: list[str] = field(default_factory=list)
-
-
 @contextmanager
-def statements_of(person_id: str) -> Generator[Statements, None, None]:
-    """Collect the statements that carry ``person_id``'s work; background work may go on beside it."""
-    seen = Statements()
+def statements() -> Generator[list[str], None, None]:
+    """Collect the statements that databases opened from now on are sent, without BEGIN, COMMIT and the like.
 
-    def note(
-        connection: Connection, _cursor: object, statement: str, _parameters: object, *_rest: object
+    The drivers tell, so that nothing can run past it.
+    """
+    seen: list[str] = []
+
+    def note(statement: str) -> None:
+        if statement.split(maxsplit=1)[0].upper() in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"):
+            seen.append(statement)
+
+    def listen(connection: Any, _record: object) -> None:  # noqa: ANN401 - one of two drivers'
+        if isinstance(connection, sqlite3.Connection):
+            connection.set_trace_callback(note)
+        else:
+            connection.driver_connection.add_query_logger(lambda record: note(record.query))
+
+    def prepared(
+        connection: Connection,
+        _cursor: object,
+        statement: str,
+        _values: object,
+        _context: object,
+        many: bool,  # noqa: FBT001
     ) -> None:
-        if connection.info.get("parlour_test_person") == person_id:
-            seen.texts.append(statement)
+        # asyncpg tells everything but prepared statements, which are what SQLAlchemy makes of single ones.
+        if connection.dialect.name == "postgresql" and not many:
+            note(statement)
 
-    event.listen(Engine, "before_cursor_execute", note)
+    event.listen(Engine, "connect", listen)
+    event.listen(Engine, "before_cursor_execute", prepared)
     try:
         yield seen
     finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        event.remove(Engine, "connect", listen)
+        event.remove(Engine, "before_cursor_execute", prepared)
