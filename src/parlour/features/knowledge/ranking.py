@@ -28,7 +28,7 @@ def rank(index: Index, question: str, *, limit: int, earlier: Sequence[str] = ()
     words = wanted(index, question, earlier)
     known = {stem for word in words for stem in word.stems}
     candidates = [(passage, index.reading(passage)) for passage in index.candidates(known, limit=_CANDIDATES)]
-    candidates.sort(key=lambda entry: _relevance(index, words, entry[1]), reverse=True)
+    candidates.sort(key=lambda entry: _relevance(index, words, known, entry[1]), reverse=True)
     best = [replace(passage, score=_fit(index, words, reading)) for passage, reading in candidates[:limit]]
     return _with_continuation(index, best)[:limit]
 
@@ -47,21 +47,29 @@ def _with_continuation(index: Index, best: list[Passage]) -> list[Passage]:
     return [best[0], replace(following, score=best[0].score), *others]
 
 
-def _relevance(index: Index, words: list[Wanted], reading: Reading) -> float:
-    """Return BM25 over synonyms, with something on top if a heading says the same as the question."""
+def _relevance(index: Index, words: list[Wanted], known: Set[str], reading: Reading) -> float:
+    """Return BM25 over synonyms, with something on top if a heading says the same as the question.
+
+    A passage holds few of the many stems, ``known``, that prove a word: only those are looked at.
+    """
+    held = known & reading.counts.keys()
     norm = _SATURATION * (1 - _LENGTH + _LENGTH * reading.length / max(1.0, index.average_length))
     total = 0.0
     for word in words:
-        count = sum(reading.counts.get(stem, 0.0) * proof for stem, proof in word.stems.items())
+        if held.isdisjoint(word.stems):
+            continue
+        count = sum(reading.counts[stem] * proof for stem, proof in word.stems.items() if stem in held)
         total += word.worth * count * (_SATURATION + 1) / (count + norm)
-    return total * (1 + _AGREEMENT * _agreement(words, reading))
+    return total * (1 + _AGREEMENT * _agreement(words, known, reading))
 
 
-def _agreement(words: list[Wanted], reading: Reading) -> float:
+def _agreement(words: list[Wanted], known: Set[str], reading: Reading) -> float:
     """Return how nearly the best of a passage's headings says the same as the question, from 0 to 1."""
     asked = sum(word.worth for word in words)
     best = 0.0
     for heading in reading.headings:
+        if known.isdisjoint(heading):
+            continue
         held = _found(words, heading) / asked if asked else 0.0
         if held:
             meant = sum(max(word.stems.get(stem, 0.0) for word in words) for stem in heading) / len(heading)
@@ -90,6 +98,7 @@ def _fit(index: Index, words: list[Wanted], reading: Reading) -> float:
 
 def _found(words: list[Wanted], held: Set[str]) -> float:
     return sum(
-        word.worth * max((proof for stem, proof in word.stems.items() if stem in held), default=0.0)
+        word.worth * max(proof for stem, proof in word.stems.items() if stem in held)
         for word in words
+        if not held.isdisjoint(word.stems)
     )
