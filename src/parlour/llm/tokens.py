@@ -53,6 +53,11 @@ def estimate_tokens(text: str) -> int:
     return pieces + MARGIN if text else 0
 
 
+def tokens_at_most(text: str) -> int:
+    """Return a bound of :func:`estimate_tokens` that costs next to nothing: no piece is less than a byte."""
+    return len(text.encode("utf-8", "replace")) + MARGIN
+
+
 def _beyond_ascii(text: str) -> int:
     encoded = text.encode("utf-8", "replace")
     cost = float(len(encoded) - sum(map(len, re.findall(r"[\x00-\x7f]+", text))))

@@ -43,6 +43,8 @@ class Titles:
         """Give the session a title if this was its first answer. Never fails: a title is not worth it."""
         if self.model is None or outcome.status is not Status.COMPLETED:
             return
+        if outcome.prompt is not None and len(outcome.prompt.turns) > 1:
+            return  # not the first one, without asking the database
         try:
             await self._name(self.model, run, outcome.content)
         except ParlourError as error:

@@ -18,7 +18,7 @@ from parlour.features.assistants.loop import Cited, loop
 from parlour.features.assistants.service import Agent, Assistants
 from parlour.features.chat import store, store_accept, store_runs
 from parlour.features.chat.log import LiveRun, Log
-from parlour.features.chat.outcomes import describe_failure, prompt_tokens, settle
+from parlour.features.chat.outcomes import describe_failure, settle
 from parlour.features.chat.schemas import citation_json, end_event, meta_event, outcome_row, start_event
 from parlour.features.chat.store_accept import RememberPerson
 from parlour.features.chat.titles import first_words
@@ -194,10 +194,9 @@ class Turns:
         earlier = [turn.content for turn in turns[:-1] if turn.role == "user"]
         passages = await self._knowledge.search(turns[-1].content, earlier=earlier)
         self._metrics.stage("searching", time.perf_counter() - begun)
-        prompt = build(
+        outcome.prompt = prompt = build(
             system=agent.system_prompt, turns=turns, passages=passages, budget=self._budget, partial=live.text
         )
-        outcome.input_estimate = prompt_tokens(prompt)
         live.append(*meta_event(outcome_row(outcome)))
         live.append(EventKind.STATUS, {"stage": "waiting"})
         async with aclosing(loop(agent, prompt)) as events:

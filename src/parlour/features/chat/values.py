@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from parlour.llm.model import Prompt
 from parlour.vocabulary.citation import Citation
 from parlour.vocabulary.errors import ParlourError
 from parlour.vocabulary.messages import FinishReason, Status
@@ -75,7 +76,7 @@ class Outcome:
     model: str | None = None
     provider: str | None = None
     citations: list[Citation] = field(default_factory=list)
-    input_estimate: int | None = None  # tokens of the prompt, once one was sent
+    prompt: Prompt | None = None  # what the model was told, once it was
     usage: Usage | None = None
     cost_usd: Decimal | None = None
     latency_ms: int | None = None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from parlour.llm.model import Prompt, Turn
-from parlour.llm.tokens import estimate_tokens
+from parlour.llm.tokens import estimate_tokens, tokens_at_most
 from parlour.vocabulary.citation import Passage
 
 
@@ -30,12 +30,14 @@ def build(
     kept; of what was said before, the oldest goes first, and an answer never stands without its question.
     """
     *earlier, newest = turns
-    left = budget.tokens - sum(
-        estimate_tokens(text) for text in (system, newest.content, partial, *(p.text for p in passages))
-    )
+    always = (system, newest.content, partial, *(p.text for p in passages))
+    # Most conversations are far from the budget: then their size says enough, and nothing is cut to pieces.
+    roomy = sum(map(tokens_at_most, (*always, *(turn.content for turn in earlier)))) <= budget.tokens
+    tokens = tokens_at_most if roomy else estimate_tokens
+    left = budget.tokens - sum(map(tokens, always))
     kept: list[Turn] = []
     for turn in reversed(earlier[-budget.messages :] if budget.messages else []):
-        left -= estimate_tokens(turn.content)
+        left -= tokens(turn.content)
         if left < 0:
             break
         kept.append(turn)
