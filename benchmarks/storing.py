@@ -16,7 +16,7 @@ from benchmarks.bench import POSTGRES, SQLITE, Bench
 from benchmarks.figures import Figure, figure, ratios
 from benchmarks.processes import ROOT
 from benchmarks.workers.client import Tally, connect, request, visitor_token
-from parlour.features.chat import store_accept, store_runs
+from parlour.features.chat.store import accepting, runs
 from parlour.features.chat.values import Lease, Outcome, Send
 from parlour.features.people.store import remember
 from parlour.infra.storage.database import WORKER, Work
@@ -118,12 +118,12 @@ def _filling(principal: Principal, lease: Lease, session: str | None, turns: int
         for _ in range(turns):
             now = datetime.now(UTC)
             send = Send(text="What else is there to know?", assistant_id="default", session_id=kept)
-            run = store_accept.accept(
+            run = accepting.accept(
                 connection, principal, send, lease=lease, title="Long", now=now, remember=remember
             ).run
             end = Entry(Position(run.fence, 1), EventKind.DONE, b"{}")
             outcome = Outcome(finish_reason=FinishReason.STOP, content="This, and that, and a third thing.")
-            store_runs.finish(connection, lease, run, outcome, [end], now=now)
+            runs.finish(connection, lease, run, outcome, [end], now=now)
             kept = run.session_id
         assert kept is not None
         return kept

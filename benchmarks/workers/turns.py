@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 import orjson
 import uvloop
 
-from parlour.features.chat import store_accept, store_runs
 from parlour.features.chat.schemas import end_event, outcome_row, start_event
+from parlour.features.chat.store import accepting, runs
 from parlour.features.chat.values import Lease, Outcome, Run, Send
 from parlour.features.people.store import remember
 from parlour.infra.storage.database import WORKER, Database
@@ -55,7 +55,7 @@ class _Client:
         )
         accepted = await self._database.write(
             self._principal,
-            lambda connection: store_accept.accept(
+            lambda connection: accepting.accept(
                 connection,
                 self._principal,
                 send,
@@ -71,7 +71,7 @@ class _Client:
         entries = _entries(run, outcome)
         await self._database.write(
             WORKER,
-            lambda connection: store_runs.finish(
+            lambda connection: runs.finish(
                 connection, self._lease, run, outcome, entries, now=datetime.now(UTC)
             ),
         )

@@ -11,8 +11,8 @@ import structlog
 
 from parlour import __version__
 from parlour.features.assistants.service import Assistant, Assistants, Suggestion
-from parlour.features.chat.journal import Journal
-from parlour.features.chat.log import Log
+from parlour.features.chat.log.journal import Journal
+from parlour.features.chat.log.reading import Log
 from parlour.features.chat.reaper import Reaper
 from parlour.features.chat.replies import Replies
 from parlour.features.chat.service import Conversations

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from parlour.features.chat import log
+from parlour.features.chat.log import live as log
 from tests.fakes.provider import FakeProvider
 from tests.harness.serving import Person, serving, settings
 from tests.harness.sse import read_all

@@ -16,9 +16,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, func, select, update
 
-from parlour.features.chat import store_accept, store_runs, tables
-from parlour.features.chat.log import LiveRun, Log, StreamCut
+from parlour.features.chat import tables
+from parlour.features.chat.log.live import LiveRun, StreamCut
+from parlour.features.chat.log.reading import Log
 from parlour.features.chat.schemas import end_event, outcome_row, start_event
+from parlour.features.chat.store import accepting, runs
 from parlour.features.chat.values import Accepted, Lease, LeaseLost, Outcome, Run, Send
 from parlour.features.people.store import remember
 from parlour.infra.storage.database import WORKER, Database
@@ -52,7 +54,7 @@ async def accept(
     send = Send(text="What now?", assistant_id="default", session_id=session_id)
     return await database.write(
         who,
-        lambda c: store_accept.accept(
+        lambda c: accepting.accept(
             c, who, send, lease=lease, title="What", now=datetime.now(UTC), remember=remember
         ),
     )
@@ -69,7 +71,7 @@ async def expire(database: Database, run: Run) -> None:
 
 
 async def take(database: Database, lease: Lease, *, alone: bool = False) -> list[Run]:
-    return await database.write(WORKER, lambda c: store_runs.take_over(c, lease, alone=alone, besides=[]))
+    return await database.write(WORKER, lambda c: runs.take_over(c, lease, alone=alone, besides=[]))
 
 
 async def everything(database: Database, run: Run) -> list[Any]:
@@ -94,7 +96,7 @@ async def finish(
     entries = live.ending(*end_event(outcome_row(outcome)))
     return await database.write(
         WORKER,
-        lambda c: store_runs.finish(c, lease, run, outcome, entries, now=datetime.now(UTC)),
+        lambda c: runs.finish(c, lease, run, outcome, entries, now=datetime.now(UTC)),
     )
 
 
@@ -144,7 +146,7 @@ class Rig:
         batch = [(live.run.id, live.run.fence, live.unstored)]
         if not live.unstored:
             return True
-        ours = await self.database.write(WORKER, lambda c: store_runs.append_events(c, lease, batch))
+        ours = await self.database.write(WORKER, lambda c: runs.append_events(c, lease, batch))
         if live.run.id in ours:
             live.stored += len(batch[0][2])
             return True
@@ -263,7 +265,7 @@ async def test_a_run_ends_once(database: Database) -> None:
     with pytest.raises(LeaseLost):
         await finish(database, rig.lease, rig.run, rig.live, Status.FAILED)
     batch = [(rig.run.id, rig.run.fence, rig.live.unstored)]
-    assert await database.write(WORKER, lambda c: store_runs.append_events(c, rig.lease, batch)) == set()
+    assert await database.write(WORKER, lambda c: runs.append_events(c, rig.lease, batch)) == set()
     assert await everything(database, rig.run) == before
 
 
@@ -289,7 +291,7 @@ async def test_what_was_let_go_can_be_taken_at_once(database: Database) -> None:
     """C-3, O-6: a clean stop hands over without waiting for the lease"""
     mine, other = Lease(new_id()), Lease(new_id())
     run = (await accept(database, mine)).run
-    await database.write(WORKER, lambda c: store_runs.release(c, mine))
+    await database.write(WORKER, lambda c: runs.release(c, mine))
     assert [each.id for each in await take(database, other)] == [run.id]
 
 
@@ -298,11 +300,11 @@ async def test_a_lease_is_renewed_by_its_owner_only(database: Database) -> None:
     mine, other = Lease(new_id()), Lease(new_id())
     run = (await accept(database, mine)).run
     await expire(database, run)
-    assert await database.write(WORKER, lambda c: store_runs.renew(c, other, [run.id])) == {}
+    assert await database.write(WORKER, lambda c: runs.renew(c, other, [run.id])) == {}
     assert [each.id for each in await take(database, other)] == [run.id]
     await expire(database, run)
-    assert await database.write(WORKER, lambda c: store_runs.renew(c, mine, [run.id])) == {}
-    assert await database.write(WORKER, lambda c: store_runs.renew(c, other, [run.id])) == {run.id: False}
+    assert await database.write(WORKER, lambda c: runs.renew(c, mine, [run.id])) == {}
+    assert await database.write(WORKER, lambda c: runs.renew(c, other, [run.id])) == {run.id: False}
     assert await take(database, mine) == []
 
 
@@ -329,7 +331,7 @@ async def test_a_waiting_run_with_an_older_id_waits_all_the_same(
     """C-8, F-097: another server's clock may be behind"""
     lease, who, old = Lease(new_id()), Principal(new_id()), [new_id() for _ in range(8)]
     first = await accept(database, lease, principal=who)
-    monkeypatch.setattr(store_accept, "new_id", lambda: old.pop(0))
+    monkeypatch.setattr(accepting, "new_id", lambda: old.pop(0))
     second = await accept(database, lease, principal=who, session_id=first.run.session_id)
     assert second.run.id < first.run.id
     assert await take(database, Lease(new_id())) == []

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from parlour.features.chat import store_accept, store_runs
-from parlour.features.chat.log import Log
+from parlour.features.chat.log.reading import Log
+from parlour.features.chat.store import accepting, runs
 from parlour.features.chat.values import Lease, Outcome, Send
 from parlour.features.people.store import remember
 from parlour.infra.storage.database import WORKER
@@ -31,7 +31,7 @@ async def test_a_late_reader_is_not_shown_the_end_twice_while_it_is_stored_and_n
     now = datetime.now(UTC)
     accepted = await database.write(
         SOMEBODY,
-        lambda connection: store_accept.accept(
+        lambda connection: accepting.accept(
             connection,
             SOMEBODY,
             Send("What?", "default"),
@@ -43,14 +43,14 @@ async def test_a_late_reader_is_not_shown_the_end_twice_while_it_is_stored_and_n
     )
     run_id = accepted.run.id
     said = Entry(Position(1, 1), EventKind.TEXT, b'{"content":"one "}')
-    await database.write(WORKER, lambda c: store_runs.append_events(c, FIRST, [(run_id, 1, [said])]))
-    (run,) = await database.write(WORKER, lambda c: store_runs.take_over(c, SECOND, alone=True, besides=[]))
+    await database.write(WORKER, lambda c: runs.append_events(c, FIRST, [(run_id, 1, [said])]))
+    (run,) = await database.write(WORKER, lambda c: runs.take_over(c, SECOND, alone=True, besides=[]))
     live = log.open(run, "one ")
     live.append(EventKind.REWIND, {"length": 4})
     live.append_text("two")
     end = live.ending(EventKind.DONE, {"finishReason": "stop"})
     outcome = Outcome(content=live.text)
-    await database.write(WORKER, lambda c: store_runs.finish(c, SECOND, run, outcome, end, now=now))
+    await database.write(WORKER, lambda c: runs.finish(c, SECOND, run, outcome, end, now=now))
 
     seen: list[Entry] = []
 

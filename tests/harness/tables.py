@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event, func, select
 
-from parlour.features.chat import store
+from parlour.features.chat.store import sessions
 from parlour.infra.storage.database import WORKER
 from parlour.infra.storage.schema import metadata
 from tests.harness.serving import Served
@@ -40,7 +40,7 @@ async def rows(served: Served, table: str, **where: Any) -> list[dict[str, Any]]
 async def forget_logs(served: Served) -> int:
     """Do at once what the sweep does an hour after the end of a run; return how many rows went."""
     later = datetime.now(UTC) + timedelta(minutes=1)
-    return await served.parlour.database.write(WORKER, lambda c: store.forget_events(c, later))
+    return await served.parlour.database.write(WORKER, lambda c: sessions.forget_events(c, later))
 
 
 @contextmanager

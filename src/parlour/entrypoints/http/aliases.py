@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
-from parlour.features.chat.log import StreamCut
+from parlour.features.chat.log.live import StreamCut
 from parlour.features.chat.replies import Replies
 from parlour.features.chat.schemas import (
     JsonObject,

@@ -6,8 +6,8 @@ from typing import Any
 
 import structlog
 
-from parlour.features.chat import store, store_runs
-from parlour.features.chat.log import Log
+from parlour.features.chat.log.reading import Log
+from parlour.features.chat.store import runs, sessions
 from parlour.features.chat.turn import Turns
 from parlour.features.chat.values import Lease
 from parlour.infra.observability.metrics import Metrics
@@ -73,9 +73,9 @@ class Reaper:
     async def reap_once(self) -> None:
         """Take up every run whose owner is gone, and begin the ones that wait for nothing."""
         which: Any = {"alone": self._alone, "besides": list(self._log.live)}
-        if not await self._database.read(WORKER, lambda c: store_runs.find_orphans(c, self._lease, **which)):
+        if not await self._database.read(WORKER, lambda c: runs.find_orphans(c, self._lease, **which)):
             return  # the usual case, without troubling the writer
-        taken = await self._database.write(WORKER, lambda c: store_runs.take_over(c, self._lease, **which))
+        taken = await self._database.write(WORKER, lambda c: runs.take_over(c, self._lease, **which))
         for run in taken:
             if run.fence > 1:
                 self._metrics.run_taken_over()
@@ -87,24 +87,24 @@ class Reaper:
         while True:
             before = datetime.now(UTC) - self._event_retention
             try:
-                await self._database.write(WORKER, lambda c: store.forget_events(c, before))  # noqa: B023
+                await self._database.write(WORKER, lambda c: sessions.forget_events(c, before))  # noqa: B023
             except Unavailable as error:
                 _log.warning("sweep_waits", cause=error.cause)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def release(self) -> None:
         """Let others take up what this process leaves, at once."""
-        await self._database.write(WORKER, lambda connection: store_runs.release(connection, self._lease))
+        await self._database.write(WORKER, lambda connection: runs.release(connection, self._lease))
 
     async def _look(self, *, renew: bool) -> None:
         ours = list(self._log.live)
         if renew:
             wishes = await self._database.write(
-                WORKER, lambda connection: store_runs.renew(connection, self._lease, ours)
+                WORKER, lambda connection: runs.renew(connection, self._lease, ours)
             )
         else:
             wishes = await self._database.read(
-                WORKER, lambda connection: store_runs.wishes(connection, self._lease)
+                WORKER, lambda connection: runs.wishes(connection, self._lease)
             )
         self._turns.notice_stops({run_id for run_id, stop in wishes.items() if stop})
         self._turns.let_go({run_id for run_id in ours if run_id not in wishes})

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from parlour.features.assistants.service import Assistants
-from parlour.features.chat import store, store_runs
-from parlour.features.chat.log import Log, StreamCut
+from parlour.features.chat.log.live import StreamCut
+from parlour.features.chat.log.reading import Log
 from parlour.features.chat.schemas import RegenerateBody, SendBody, fingerprint
 from parlour.features.chat.service import form_of_id
+from parlour.features.chat.store import runs, sessions
 from parlour.features.chat.turn import Turns
 from parlour.features.chat.values import Accepted, Row, Run, Send
 from parlour.infra.storage.database import Database
@@ -88,7 +89,7 @@ class Replies:
         except (TimeoutError, StreamCut):
             return None
         message = await self._database.read(
-            principal, lambda connection: store.read_message(connection, principal, run.message_id)
+            principal, lambda connection: sessions.read_message(connection, principal, run.message_id)
         )
         if message["status"] == Status.FAILED.value:
             error: dict[str, Any] = message["error"]
@@ -122,7 +123,7 @@ class Replies:
         """Return one's own run. Raises NotFound."""
         form_of_id(run_id)
         return await self._database.read(
-            principal, lambda connection: store_runs.own_run(connection, principal, run_id)
+            principal, lambda connection: runs.own_run(connection, principal, run_id)
         )
 
     async def stop(self, principal: Principal, run_id: str) -> Run:
@@ -131,9 +132,9 @@ class Replies:
         now = datetime.now(UTC)
 
         def ask(connection: Any) -> Run:  # noqa: ANN401 - a connection is the store's business
-            store_runs.own_run(connection, principal, run_id)
-            store.ask_to_stop(connection, principal, run_id, now=now)
-            return store_runs.own_run(connection, principal, run_id)
+            runs.own_run(connection, principal, run_id)
+            sessions.ask_to_stop(connection, principal, run_id, now=now)
+            return runs.own_run(connection, principal, run_id)
 
         run = await self._database.write(principal, ask)
         self._turns.notice_stops({run_id})

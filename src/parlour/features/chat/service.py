@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from parlour.features.assistants.service import Assistants
-from parlour.features.chat import store
-from parlour.features.chat.store_accept import RememberPerson
+from parlour.features.chat.store import sessions
+from parlour.features.chat.store.accepting import RememberPerson
 from parlour.features.chat.values import Row, SessionQuery
 from parlour.infra.storage.database import Database
 from parlour.vocabulary.errors import NotFound
@@ -28,7 +28,7 @@ class Conversations:
         now = datetime.now(UTC)
         return await self._database.write(
             principal,
-            lambda connection: store.create_session(
+            lambda connection: sessions.create_session(
                 connection, principal, values, assistant_id=assistant.id, now=now, remember=self._remember
             ),
         )
@@ -37,13 +37,13 @@ class Conversations:
         """Return one's own session. Raises NotFound."""
         form_of_id(session_id)
         return await self._database.read(
-            principal, lambda connection: store.read_session(connection, principal, session_id)
+            principal, lambda connection: sessions.read_session(connection, principal, session_id)
         )
 
     async def sessions(self, query: SessionQuery) -> tuple[list[Row], str | None]:
         """Return a page of one's sessions and the next page's cursor."""
         return await self._database.read(
-            query.principal, lambda connection: store.list_sessions(connection, query)
+            query.principal, lambda connection: sessions.list_sessions(connection, query)
         )
 
     async def change_session(
@@ -56,7 +56,7 @@ class Conversations:
             values = values | {"archived_at": now if archived else None}
         return await self._database.write(
             principal,
-            lambda connection: store.change_session(connection, principal, session_id, values, now=now),
+            lambda connection: sessions.change_session(connection, principal, session_id, values, now=now),
         )
 
     async def delete_session(self, principal: Principal, session_id: str) -> None:
@@ -64,14 +64,14 @@ class Conversations:
         form_of_id(session_id)
         now = datetime.now(UTC)
         await self._database.write(
-            principal, lambda connection: store.delete_session(connection, principal, session_id, now=now)
+            principal, lambda connection: sessions.delete_session(connection, principal, session_id, now=now)
         )
 
     async def delete_sessions(self, principal: Principal) -> int:
         """Delete all of one's sessions; return how many."""
         now = datetime.now(UTC)
         return await self._database.write(
-            principal, lambda connection: store.delete_sessions(connection, principal, now=now)
+            principal, lambda connection: sessions.delete_sessions(connection, principal, now=now)
         )
 
     async def restore_session(self, principal: Principal, session_id: str) -> Row:
@@ -80,7 +80,7 @@ class Conversations:
         now = datetime.now(UTC)
         return await self._database.write(
             principal,
-            lambda connection: store.change_session(
+            lambda connection: sessions.change_session(
                 connection, principal, session_id, {"deleted_at": None}, now=now, deleted=True
             ),
         )
@@ -94,8 +94,8 @@ class Conversations:
             form_of_id(before)
 
         def page(connection: Any) -> tuple[list[Row], str | None]:  # noqa: ANN401
-            session = store.read_session(connection, principal, session_id)
-            return store.branch(connection, session, before=before, limit=limit)
+            session = sessions.read_session(connection, principal, session_id)
+            return sessions.branch(connection, session, before=before, limit=limit)
 
         return await self._database.read(principal, page)
 
@@ -105,7 +105,7 @@ class Conversations:
         now = datetime.now(UTC)
         return await self._database.write(
             principal,
-            lambda connection: store.set_feedback(connection, principal, message_id, values, now=now),
+            lambda connection: sessions.set_feedback(connection, principal, message_id, values, now=now),
         )
 
 

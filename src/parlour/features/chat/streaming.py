@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from parlour.features.chat.log import StreamCut
+from parlour.features.chat.log.live import StreamCut
 from parlour.features.chat.replies import Replies
 from parlour.features.chat.values import Run
 from parlour.infra.observability.metrics import Metrics

@@ -4,7 +4,7 @@ from contextlib import aclosing
 
 import structlog
 
-from parlour.features.chat import store
+from parlour.features.chat.store import sessions
 from parlour.features.chat.values import Outcome, Run
 from parlour.infra.storage.database import WORKER, Database
 from parlour.llm.model import Model, Prompt, Text, Turn
@@ -52,14 +52,14 @@ class Titles:
 
     async def _name(self, model: Model, run: Run, answer: str) -> None:
         said = await self._database.read(
-            WORKER, lambda connection: store.history(connection, run.session_id, run.message_id, 3)
+            WORKER, lambda connection: sessions.history(connection, run.session_id, run.message_id, 3)
         )
         if len(said) != 2 or said[0].role != MessageRole.USER.value:
             return
         title = await self._written(model, said[0].content, answer)
         if title:
             await self._database.write(
-                WORKER, lambda connection: store.suggest_title(connection, run.session_id, title)
+                WORKER, lambda connection: sessions.suggest_title(connection, run.session_id, title)
             )
 
     @staticmethod

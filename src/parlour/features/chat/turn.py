@@ -16,11 +16,12 @@ import structlog
 
 from parlour.features.assistants.loop import Cited, loop
 from parlour.features.assistants.service import Agent, Assistants
-from parlour.features.chat import store, store_accept, store_runs
-from parlour.features.chat.log import LiveRun, Log
+from parlour.features.chat.log.live import LiveRun
+from parlour.features.chat.log.reading import Log
 from parlour.features.chat.outcomes import describe_failure, settle
 from parlour.features.chat.schemas import citation_json, end_event, meta_event, outcome_row, start_event
-from parlour.features.chat.store_accept import RememberPerson
+from parlour.features.chat.store import accepting, runs, sessions
+from parlour.features.chat.store.accepting import RememberPerson
 from parlour.features.chat.titles import first_words
 from parlour.features.chat.values import Accepted, Lease, LeaseLost, Outcome, Row, Run, Send
 from parlour.features.context.window import Budget, build
@@ -86,7 +87,7 @@ class Turns:
         now, title = datetime.now(UTC), first_words(send.text)
         accepted = await self._database.write(
             principal,
-            lambda connection: store_accept.accept(
+            lambda connection: accepting.accept(
                 connection, principal, send, lease=self._lease, title=title, now=now, remember=self._remember
             ),
         )
@@ -99,7 +100,7 @@ class Turns:
         now = datetime.now(UTC)
         accepted = await self._database.write(
             principal,
-            lambda connection: store_accept.accept_again(
+            lambda connection: accepting.accept_again(
                 connection, principal, message_id, send, lease=self._lease, now=now
             ),
         )
@@ -222,7 +223,7 @@ class Turns:
     async def _history(self, run: Run) -> list[Turn]:
         rows = await self._database.read(
             WORKER,
-            lambda connection: store.history(
+            lambda connection: sessions.history(
                 connection, run.session_id, run.user_message_id, self._budget.messages + 1
             ),
         )
@@ -267,9 +268,7 @@ class Turns:
             try:
                 return await self._database.write(
                     WORKER,
-                    lambda connection: store_runs.finish(
-                        connection, self._lease, run, outcome, entries, now=now
-                    ),
+                    lambda connection: runs.finish(connection, self._lease, run, outcome, entries, now=now),
                 )
             except Unavailable:
                 if time.monotonic() > deadline:

@@ -20,9 +20,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement
 
-from parlour.features.chat.cursors import decode_moment, encode_moment
-from parlour.features.chat.store_accept import RememberPerson, new_session
-from parlour.features.chat.store_runs import is_active
+from parlour.features.chat.store.accepting import RememberPerson, new_session
+from parlour.features.chat.store.cursors import decode_moment, encode_moment
+from parlour.features.chat.store.runs import is_active
 from parlour.features.chat.tables import feedback, messages, run_events, runs, sessions
 from parlour.features.chat.values import Row, SessionQuery
 from parlour.infra.storage.prepared import Prepared

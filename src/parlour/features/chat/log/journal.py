@@ -5,8 +5,9 @@ import time
 
 import structlog
 
-from parlour.features.chat import store_runs
-from parlour.features.chat.log import LiveRun, Log
+from parlour.features.chat.log.live import LiveRun
+from parlour.features.chat.log.reading import Log
+from parlour.features.chat.store import runs
 from parlour.features.chat.values import Lease
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.storage.database import WORKER, Database
@@ -57,7 +58,7 @@ class Journal:
         batches = [(live.run.id, live.run.fence, live.unstored) for live in waiting]
         begun = time.perf_counter()
         ours = await self._database.write(
-            WORKER, lambda connection: store_runs.append_events(connection, self._lease, batches)
+            WORKER, lambda connection: runs.append_events(connection, self._lease, batches)
         )
         self._metrics.journal_flushed(time.perf_counter() - begun)
         for live, (run_id, _, entries) in zip(waiting, batches, strict=True):

@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from parlour.features.chat.store_runs import find_run, is_active
+from parlour.features.chat.store.runs import find_run, is_active
 from parlour.features.chat.tables import messages, runs, sessions
 from parlour.features.chat.values import Accepted, Lease, Row, Run, Send
 from parlour.infra.storage.prepared import Prepared
