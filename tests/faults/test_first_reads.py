@@ -45,7 +45,7 @@ def test_histories_that_are_read_at_once_after_the_start_are_all_read(
 
 def just_imported() -> Callable[..., object]:
     """Return the store's way to read a history as a new process has it."""
-    spec = importlib.util.find_spec("parlour.features.chat.store")
+    spec = importlib.util.find_spec("parlour.features.chat.store.sessions")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -35,7 +35,10 @@ from parlour.vocabulary.messages import FinishReason, MessageRole, Status
 from parlour.vocabulary.principal import Principal
 
 OWNERS_AT_MOST = 5  # a run that outlived so many owners probably ends them: it fails instead of trying on
+STORAGE_RETRY_SECONDS = 0.5
 STORAGE_PATIENCE_SECONDS = 30.0  # P-21: an answer waits so long in memory for a database that is away
+
+T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
@@ -164,7 +167,7 @@ class Turns:
         outcome = Outcome()
         try:
             if live is None:
-                live = self._log.open(run, await self._log.stored_text(run))
+                live = self._log.open(run, await _patiently(lambda: self._log.stored_text(run)))
             await self._answer(run, live, outcome)
         except asyncio.CancelledError:
             if live is not None and live.lost:
@@ -221,11 +224,13 @@ class Turns:
         live.append(*start_event(run))
 
     async def _history(self, run: Run) -> list[Turn]:
-        rows = await self._database.read(
-            WORKER,
-            lambda connection: sessions.history(
-                connection, run.session_id, run.user_message_id, self._budget.messages + 1
-            ),
+        rows = await _patiently(
+            lambda: self._database.read(
+                WORKER,
+                lambda connection: sessions.history(
+                    connection, run.session_id, run.user_message_id, self._budget.messages + 1
+                ),
+            )
         )
         return [
             Turn("user" if row.role == MessageRole.USER.value else "assistant", row.content)
@@ -263,17 +268,12 @@ class Turns:
 
     async def _store_end(self, run: Run, outcome: Outcome, entries: list[Entry]) -> Run | None:
         now = datetime.now(UTC)
-        deadline = time.monotonic() + STORAGE_PATIENCE_SECONDS
-        while True:
-            try:
-                return await self._database.write(
-                    WORKER,
-                    lambda connection: runs.finish(connection, self._lease, run, outcome, entries, now=now),
-                )
-            except Unavailable:
-                if time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(0.5)
+        return await _patiently(
+            lambda: self._database.write(
+                WORKER,
+                lambda connection: runs.finish(connection, self._lease, run, outcome, entries, now=now),
+            )
+        )
 
     def _count(self, outcome: Outcome, row: Row) -> None:
         self._metrics.message(MessageRole.ASSISTANT)
@@ -289,6 +289,18 @@ class Turns:
             ttft_ms=outcome.ttft_ms,
             error=outcome.error and outcome.error["code"],
         )
+
+
+async def _patiently(work: Callable[[], Coroutine[None, None, T]]) -> T:
+    """Do a unit of work; a database that is away is asked again, until patience ends."""
+    deadline = time.monotonic() + STORAGE_PATIENCE_SECONDS
+    while True:
+        try:
+            return await work()
+        except Unavailable:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(STORAGE_RETRY_SECONDS)
 
 
 def _milliseconds_since(moment: datetime) -> int:

@@ -13,7 +13,6 @@ from typing import Any
 
 import asyncpg
 import orjson
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -41,6 +40,7 @@ _FAILURES = (
     PoolTimeout,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of a connection that the server ended between two statements
     OSError,
     TimeoutError,
 )
@@ -131,8 +131,9 @@ class _Unit:
                 self._committing = True
                 await_only(driver.execute("COMMIT"))
             except BaseException:
-                self._broken = driver.is_closed()
-                _give_up(connection, driver)
+                self._broken = not _rolled_back(driver)
+                if self._broken:
+                    connection.invalidate()  # nobody knows what it is in: the pool makes another
                 raise
             return result
 
@@ -155,11 +156,13 @@ def _beginning(actor: Actor) -> str:
     return f"BEGIN; SET LOCAL app.person_id = '{actor.person_id}'"
 
 
-def _give_up(connection: Connection, driver: Any) -> None:  # noqa: ANN401 - asyncpg has no types
+def _rolled_back(driver: Any) -> bool:  # noqa: ANN401 - asyncpg has no types
+    """End what was begun; tell whether the connection can be used again."""
     try:
         await_only(driver.execute("ROLLBACK"))
     except (*_FAILURES, asyncio.CancelledError):
-        connection.invalidate()  # nobody knows what it is in: the pool makes another
+        return False
+    return True
 
 
 def _sqlstate(error: Exception) -> str | None:
