@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from parlour.features.chat.log import live as log
+from parlour.features.chat.log import live, reading
 from tests.fakes.provider import FakeProvider
 from tests.harness.serving import Person, serving, settings
 from tests.harness.sse import read_all
@@ -97,7 +97,7 @@ async def test_the_headers_keep_every_proxy_from_holding_events_back(
 
 async def test_silence_is_filled_with_heartbeats(visitor: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """T-1, P-10"""
-    monkeypatch.setattr(log, "Pulse", partial(log.Pulse, 0.05))
+    monkeypatch.setattr(reading, "Pulse", partial(live.Pulse, 0.05))
     async with visitor.stream("Keep silent [[n=2;ttft=0.4]]") as stream:
         reader = await stream.rest()
     assert reader.comments
@@ -110,7 +110,7 @@ async def test_a_reply_that_waits_for_another_one_shows_signs_of_life(
     visitor: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P-10, C-8"""
-    monkeypatch.setattr(log, "Pulse", partial(log.Pulse, 0.05))
+    monkeypatch.setattr(reading, "Pulse", partial(live.Pulse, 0.05))
     session = await visitor.session()
     async with visitor.stream("First [[n=1;ttft=0.5]]", sessionId=session) as first:
         await first.until("start")
