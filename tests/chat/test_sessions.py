@@ -261,12 +261,12 @@ async def test_a_session_is_titled_by_its_first_words_at_once_and_by_the_model_a
     visitor: Person,
 ) -> None:
     """C-1"""
-    question = "Tell me  about\n the   harbour museum [[n=4]]"
+    question = "Tell me  about\n the   harbour museum [[n=4;ttft=1]]"
     async with visitor.stream(question) as stream:
         start = await stream.begun("start")
         first = (await visitor.ok("GET", f"/api/chat/sessions/{start['sessionId']}"))["title"]
         await stream.rest()
-    assert first == "Tell me about the harbour museum [[n=4]]"
+    assert first == "Tell me about the harbour museum [[n=4;ttft=1]]"
     title = await titled(visitor, start["sessionId"], first)
     assert len(title) <= 61
 
