@@ -90,7 +90,7 @@ def hundred_streams(bench: Bench) -> list[Figure]:
     window = 3.0 if bench.quick else 5.0
 
     def job(side: str) -> Seen:
-        tokens = int((window + 4) * 50)
+        tokens = int((window + 2.5) * 50)  # the first to come is still there when the window closes
         return bench.ask(
             bench.contenders[side], readers=100, answers=1, tokens=tokens, rate=50, ramp=1.0, settle=1.0,
             window=window,
@@ -182,7 +182,7 @@ def open_streams(bench: Bench) -> list[Figure]:
 
 def _lateness(bench: Bench, side: str, level: int) -> float:
     ramp, settle, window = level / 100, 1.0, 3.0
-    tokens = int((ramp + settle + window + 3) * 50)
+    tokens = int((ramp + settle + window + 0.5) * 50)
     seen = bench.ask(
         bench.contenders[side], readers=level, answers=1, tokens=tokens, rate=50, ramp=ramp, settle=settle,
         window=window,
