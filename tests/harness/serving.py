@@ -90,6 +90,12 @@ class Served:
         found: Parlour = self.app.state.parlour
         return found
 
+    async def ready(self) -> None:
+        """Wait until it serves: on PostgreSQL it looks for its database in the background."""
+        async with asyncio.timeout(PATIENCE):
+            while (await self.request("GET", "/readyz")).status != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
     async def owner_invited(self) -> str:
         """Wait for the owner's sign-in link, the last thing that a new server stores by itself."""
         async with asyncio.timeout(PATIENCE):
@@ -294,8 +300,8 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(wanted: Settings) -> AsyncIterator[Served]:
-    """Run a server until the block ends; it is ready when the block begins."""
+async def serving(wanted: Settings, *, wait: bool = True) -> AsyncIterator[Served]:
+    """Run a server until the block ends; it is ready when the block begins, unless told not to ``wait``."""
     links: list[str] = []
     app = create_app(wanted, links.append)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -326,20 +332,14 @@ async def serving(wanted: Settings) -> AsyncIterator[Served]:
             timeout=aiohttp.ClientTimeout(total=60),
         ) as http:
             served = Served(url, app, http, links)
-            await _ready(served)
+            if wait:
+                await served.ready()
             yield served
             app.state.parlour.begin_drain()
     finally:
         server.should_exit = True
         await running
         listener.close()
-
-
-async def _ready(served: Served) -> None:
-    # A server on PostgreSQL looks for its database in the background.
-    async with asyncio.timeout(PATIENCE):
-        while (await served.request("GET", "/readyz")).status != 200:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 def answers(provider: FakeProvider, question: str) -> list[Request]:

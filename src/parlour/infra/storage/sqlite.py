@@ -6,11 +6,13 @@ WAL mode: what was acknowledged survives a power cut.
 """
 
 import asyncio
+import os
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,7 +103,7 @@ class SqliteDatabase:
             connection = self._reader()
             with connection.begin():
                 return work(connection)
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:
             raise _translated(error) from error
 
     def _reader(self) -> Connection:
@@ -192,6 +194,13 @@ def _engine(path: Path) -> Engine:
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
     )
+
+    @event.listens_for(engine, "do_connect")
+    def keep_private(*_: object) -> None:
+        # Only where there is none: opening and closing one that is in use would drop its locks. What else
+        # is wrong with the place SQLite finds, too, and says so.
+        with suppress(OSError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     @event.listens_for(engine, "connect")
     def configure(driver: sqlite3.Connection, _record: object) -> None:
