@@ -52,13 +52,14 @@ class ServerProcess:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Kill what is left, and tell a failure what the server said."""
+        """Kill what is left, and tell a failure how the server was and what it said."""
+        state = "is alive" if self.alive else f"has ended: {self._process and self._process.returncode}"
         if self.alive:
             self.kill()
             await self.exited()
         if error is not None:
             lines = self.log.splitlines()[-SHOWN_LINES:]
-            error.add_note("\n".join([f"The server of {self.data} said last:", *lines]))
+            error.add_note("\n".join([f"The server of {self.data} {state}. It said last:", *lines]))
 
     @property
     def url(self) -> str:
@@ -75,6 +76,12 @@ class ServerProcess:
         """Everything that all processes of this server have printed."""
         path = self._log_path
         return path.read_text(errors="replace") if path.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        """Return the process's number."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
