@@ -29,6 +29,7 @@ from parlour.features.people.tokens import Tokens
 from parlour.infra.observability.health import Health, HealthCheck, HealthState
 from parlour.infra.observability.loop_watch import LoopWatch
 from parlour.infra.observability.metrics import Metrics
+from parlour.infra.storage.migrating import SchemaMismatch
 from parlour.infra.storage.opening import ServerLock, embedded_file, open_database
 from parlour.infra.storage.space import SpaceCheck
 from parlour.infra.supervision import supervise
@@ -106,7 +107,6 @@ class Parlour:
         )
         self.reaper = Reaper(
             database=self.database,
-            log=log,
             turns=self.turns,
             lease=lease,
             metrics=self.metrics,
@@ -148,14 +148,16 @@ class Parlour:
         await self.knowledge.refresh()
         if self._embedded:
             await self.database.migrate()
+        if await self._reachable():
             await self._begin()
         else:
-            self._background.append(asyncio.create_task(self._begin_when_reachable()))
+            self._background.append(asyncio.create_task(supervise("start", self._begin_when_reachable)))
 
     def begin_drain(self) -> None:
         """Accept nothing more, and send readers to come back later or elsewhere."""
         self.draining = True
         self.replies.drain()
+        self.turns.drain()
         self._log_of_runs.drain()
 
     async def stop(self) -> None:
@@ -173,17 +175,25 @@ class Parlour:
         if self._lock is not None:
             self._lock.release()
 
+    async def _reachable(self) -> bool:
+        """Tell whether the database answers. Raises SchemaMismatch when it is not for this version."""
+        try:
+            await self.database.check()
+        except SchemaMismatch:
+            raise
+        except Unavailable as error:
+            _log.warning("database_not_ready", reason=str(error), cause=error.cause)
+            return False
+        return True
+
     async def _begin_when_reachable(self) -> None:
-        while True:
-            try:
-                await self.database.check()
-                break
-            except Unavailable as error:
-                _log.warning("database_not_ready", reason=str(error), cause=error.cause)
-                await asyncio.sleep(START_PATIENCE_SECONDS)
+        while not await self._reachable():  # noqa: ASYNC110 - nothing tells when a database comes back
+            await asyncio.sleep(START_PATIENCE_SECONDS)
         await self._begin()
+        await asyncio.Event().wait()  # begun once; what there is to do now, others do
 
     async def _begin(self) -> None:
+        token = await self.people.owner_link_token()
         works = {
             "journal": self.journal.keep,
             "leases": self.reaper.hold,
@@ -192,7 +202,7 @@ class Parlour:
         }
         for name, work in works.items():
             self._background.append(asyncio.create_task(supervise(name, work), name=name))
-        token = await self.people.owner_link_token()
+        self.replies.open()
         if token is not None:
             server = self._settings.server
             base = server.public_url or f"http://localhost:{server.port}"

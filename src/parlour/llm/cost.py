@@ -6,6 +6,7 @@ model never loads it. A look-up takes about 65 µs: once per answer, not per tok
 """
 
 from decimal import Decimal
+from functools import lru_cache
 
 from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price
@@ -25,17 +26,26 @@ def cost_usd(provider: str, model: str, usage: Usage | None) -> Decimal | None:
     """
     if provider in FREE_PROVIDERS:
         return Decimal(0)
-    if usage is None:
+    if usage is None or not _is_priced(provider, model):
         return None
     counted = PricedUsage(
         input_tokens=usage.input_tokens,
         cache_read_tokens=min(usage.cached_tokens, usage.input_tokens),
         output_tokens=usage.output_tokens,
     )
-    table_name = _TABLE_NAMES.get(provider, provider)
     try:
-        price = calc_price(counted, model, provider_id=table_name)
+        return calc_price(counted, model, provider_id=_TABLE_NAMES.get(provider, provider)).total_price
     except (LookupError, ValueError):
         return None
+
+
+@lru_cache(maxsize=256)
+def _is_priced(provider: str, model: str) -> bool:
+    """Tell whether the table knows the model: for one on the operator's own server it is searched in vain."""
+    table_name = _TABLE_NAMES.get(provider, provider)
+    try:
+        price = calc_price(PricedUsage(), model, provider_id=table_name)
+    except (LookupError, ValueError):
+        return False
     # The table also finds providers whose names only resemble: "openai_compatible" is not OpenAI.
-    return price.total_price if price.provider.id == table_name else None
+    return bool(price.provider.id == table_name)

@@ -17,24 +17,28 @@ _IRREGULAR = {
         for line in """
         become became
         begin began begun
+        big bigger biggest
         break broke broken
         bring brought
         build built
         buy bought
+        dark darker darkest
+        cheap cheaper cheapest
         choose chose chosen
         come came
-        do did done
+        do does did done
         draw drew drawn
         drive drove driven
         eat ate eaten
         fall fell fallen
+        fast faster fastest
         feel felt
         find found
         forget forgot forgotten
         freeze froze frozen
         get got gotten
         give gave given
-        go went gone
+        go goes went gone
         grow grew grown
         hang hung
         hear heard
@@ -43,17 +47,24 @@ _IRREGULAR = {
         keep kept
         know knew known
         leave left
+        large larger largest
+        long longer longest
         lose lost
         make made
         mean meant
         meet met
         pay paid
+        quick quicker quickest
         run ran
         say said
         see saw seen
         sell sold
         send sent
         show shown
+        short shorter shortest
+        simple simpler simplest
+        slow slower slowest
+        small smaller smallest
         speak spoke spoken
         spend spent
         stand stood
@@ -66,15 +77,19 @@ _IRREGULAR = {
         understand understood
         wake woke woken
         wear wore worn
+        not cannot cant couldnt didnt doesnt dont hasnt havent isnt never wasnt wont wouldnt arent no
         win won
         write wrote written
         person people
         child children
+        pdf pdfs
         index indices indexes
         """.strip().splitlines()
     )
     for form in forms
 }
+# Not plurals, whatever they end in: "https" is not several "http".
+_AS_THEY_ARE = frozenset({"https", "dns", "tls", "css", "sms", "aws", "ios", "macos", "redis", "kubernetes"})
 _BRITISH = (
     (re.compile(r"(?<=...)is(e|ed|es|ing|ation|ations|er|ers)$"), r"iz\1"),
     (re.compile(r"(?<=...)our(s|ed|ing)?$"), r"or\1"),
@@ -103,7 +118,7 @@ _STEP_4 = (
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """Return the stem of a lower-case word; words of other alphabets, with digits or very short stay."""
-    if len(word) < 3 or not (word.isascii() and word.isalpha()):
+    if len(word) < 3 or word in _AS_THEY_ARE or not (word.isascii() and word.isalpha()):
         return word
     word = _IRREGULAR.get(word) or _american(word)
     word = _step_1c(_step_1b(_step_1a(word)))

@@ -149,6 +149,10 @@ async def _plain(
     metrics.stream_opened(resumed=after != BEGINNING)
     teller = _Teller(run, after, named=named)
     try:
+        if named:
+            # Without data it shows nothing, but a reader who is cut off before the first word comes back to
+            # this run instead of saying everything once more.
+            yield f"id: {run.id}:{after}\n\n".encode()
         # From the beginning also for a reader who has a part: what they hold decides how it can go on.
         async with aclosing(replies.follow(run)) as batches:
             async for entries in batches:
@@ -207,9 +211,9 @@ class _Teller:
         return b"%bdata: %b\n\n" % (name, entry.data)
 
 
-def _send(message: str, session_id: str | None) -> SendBody:
-    # Both were looked at on the way in; an id of another form names no session.
-    return SendBody.model_construct(message=message, session_id=session_id or None)
+def _send(message: str, session_id: str | None, model: str | None = None) -> SendBody:
+    # All were looked at on the way in; an id of another form names no session.
+    return SendBody.model_construct(message=message, session_id=session_id or None, model=model)
 
 
 def _newest(body: _SaidOrLines) -> str:

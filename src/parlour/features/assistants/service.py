@@ -63,9 +63,13 @@ class Assistants:
             raise NotFound("There is no assistant with this id.")
         return assistant
 
+    def offers(self, model: str | None) -> bool:
+        """Tell whether ``model`` can be asked for."""
+        return model in (None, AUTOMATIC) or model in self._models
+
     def check_model(self, model: str | None) -> None:
         """Raise InvalidInput unless ``model`` can be asked for."""
-        if model not in (None, AUTOMATIC) and model not in self._models:
+        if not self.offers(model):
             known = ", ".join((AUTOMATIC, *self._models))
             raise InvalidInput(FieldError("model", f"There is no such model here. Choose one of: {known}."))
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import structlog
 
-from parlour.features.chat.log.reading import Log
 from parlour.features.chat.store import runs, sessions
 from parlour.features.chat.turn import Turns
 from parlour.features.chat.values import Lease
@@ -29,7 +28,6 @@ class Reaper:
         self,
         *,
         database: Database,
-        log: Log,
         turns: Turns,
         lease: Lease,
         metrics: Metrics,
@@ -38,7 +36,6 @@ class Reaper:
     ) -> None:
         """Work as the owner that ``lease`` names; ``alone`` if no other process can share the database."""
         self._database = database
-        self._log = log
         self._turns = turns
         self._lease = lease
         self._metrics = metrics
@@ -51,7 +48,7 @@ class Reaper:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(WISHES_SECONDS)
-            if not self._log.live:
+            if not self._turns.running:
                 continue
             due = loop.time() - renewed >= RENEW_SECONDS
             if due:
@@ -72,7 +69,9 @@ class Reaper:
 
     async def reap_once(self) -> None:
         """Take up every run whose owner is gone, and begin the ones that wait for nothing."""
-        which: Any = {"alone": self._alone, "besides": list(self._log.live)}
+        if self._turns.draining:
+            return  # what this process would take up now it could not finish
+        which: Any = {"alone": self._alone, "besides": self._turns.running}
         if not await self._database.read(WORKER, lambda c: runs.find_orphans(c, self._lease, **which)):
             return  # the usual case, without troubling the writer
         taken = await self._database.write(WORKER, lambda c: runs.take_over(c, self._lease, **which))
@@ -87,7 +86,11 @@ class Reaper:
         while True:
             before = datetime.now(UTC) - self._event_retention
             try:
-                await self._database.write(WORKER, lambda c: sessions.forget_events(c, before))  # noqa: B023
+                while await self._database.write(
+                    WORKER,
+                    lambda c: sessions.forget_events(c, before),  # noqa: B023
+                ):
+                    pass
             except Unavailable as error:
                 _log.warning("sweep_waits", cause=error.cause)
             await asyncio.sleep(SWEEP_SECONDS)
@@ -97,7 +100,7 @@ class Reaper:
         await self._database.write(WORKER, lambda connection: runs.release(connection, self._lease))
 
     async def _look(self, *, renew: bool) -> None:
-        ours = list(self._log.live)
+        ours = self._turns.running
         if renew:
             wishes = await self._database.write(
                 WORKER, lambda connection: runs.renew(connection, self._lease, ours)

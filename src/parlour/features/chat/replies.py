@@ -39,11 +39,19 @@ class Replies:
         self._turns = turns
         self._assistants = assistants
         self._message_limit = message_limit
-        self._draining = False
+        self._closed = "Parlour is starting. Try again in a moment."
+
+    def open(self) -> None:
+        """Accept messages: whatever answers them is at work now."""
+        self._closed = ""
 
     def drain(self) -> None:
         """Accept no more messages: this process goes away."""
-        self._draining = True
+        self._closed = "This server is about to restart. Try again in a moment."
+
+    def offers(self, model: str | None) -> bool:
+        """Tell whether a model can be asked for."""
+        return self._assistants.offers(model)
 
     async def send(self, principal: Principal, body: SendBody) -> Accepted:
         """Keep a message and begin its answer. Raises InvalidInput, NotFound, Conflict, Unavailable."""
@@ -154,8 +162,8 @@ class Replies:
             )
 
     def _check_open(self) -> None:
-        if self._draining:
-            raise Unavailable("This server is about to restart. Try again in a moment.", retry_after=1)
+        if self._closed:
+            raise Unavailable(self._closed, retry_after=1)
 
 
 def _known_form(text: str | None) -> str | None:

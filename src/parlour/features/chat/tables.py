@@ -74,6 +74,7 @@ runs = Table(
     Column("person_id", Id(), nullable=False),
     Column("user_message_id", Id(), nullable=False),
     Column("message_id", Id(), nullable=False, unique=True),
+    Column("place", Integer, nullable=False),  # in its session: the order of runs, whatever clocks say
     Column("status", Text, nullable=False),
     Column("model", Text),  # what the person asked for; empty means automatic
     Column("context", Json()),
@@ -87,7 +88,7 @@ runs = Table(
     Index(
         "ix_runs_active",
         "session_id",
-        "id",
+        "place",
         sqlite_where=text("status IN ('pending', 'streaming')"),
         postgresql_where=text("status IN ('pending', 'streaming')"),
     ),

@@ -49,6 +49,8 @@ class Titles:
             await self._name(self.model, run, outcome.content)
         except ParlourError as error:
             _log.info("title_not_written", code=error.code, cause=error.cause)
+        except Exception as error:  # noqa: BLE001 - the answer stands, whatever becomes of its title
+            _log.warning("title_not_written", exc_info=error)
 
     async def _name(self, model: Model, run: Run, answer: str) -> None:
         said = await self._database.read(

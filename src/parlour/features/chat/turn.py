@@ -23,7 +23,7 @@ from parlour.features.chat.schemas import citation_json, end_event, meta_event, 
 from parlour.features.chat.store import accepting, runs, sessions
 from parlour.features.chat.store.accepting import RememberPerson
 from parlour.features.chat.titles import first_words
-from parlour.features.chat.values import Accepted, Lease, LeaseLost, Outcome, Row, Run, Send
+from parlour.features.chat.values import Accepted, Lease, LeaseLost, Outcome, Run, Send
 from parlour.features.context.window import Budget, build
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.storage.database import WORKER, Database
@@ -82,6 +82,7 @@ class Turns:
         self._after_turn = after_turn
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping: set[str] = set()
+        self.draining = False
         self._ending: set[str] = set()
         self._followers: set[asyncio.Task[None]] = set()
 
@@ -139,11 +140,20 @@ class Turns:
                 live.lose()
             task.cancel()
 
+    @property
+    def running(self) -> list[str]:
+        """The runs that are answered here."""
+        return list(self._tasks)
+
+    def drain(self) -> None:
+        """Begin nothing that waited: this process goes away."""
+        self.draining = True
+
     async def finish_all(self, seconds: float) -> None:
         """Let answers in progress end for a while, then leave the rest to whoever takes them up."""
-        tasks = {*self._tasks.values(), *self._followers}
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=seconds)
+        deadline = time.monotonic() + seconds
+        while tasks := {*self._tasks.values(), *self._followers}:
+            _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - time.monotonic()))
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -244,27 +254,36 @@ class Turns:
 
     async def _finish(self, run: Run, live: LiveRun, outcome: Outcome) -> None:
         """Store how it came out, then show the end, then begin what waited for it."""
-        outcome.content = live.text
-        outcome.latency_ms = _milliseconds_since(run.created_at)
-        settle(outcome)
-        row = outcome_row(outcome)
         try:
-            async with live.writing:
-                entries = live.ending(*end_event(row))
-                following = await self._store_end(run, outcome, entries)
-                live.end(entries)
+            try:
+                following = await self._end(run, live, outcome)
+            except (LeaseLost, Unavailable):
+                raise
+            except Exception as error:  # noqa: BLE001 - what came with the answer cannot be stored: do without
+                outcome = Outcome(status=Status.FAILED, error=describe_failure(error))
+                following = await self._end(run, live, outcome)
         except (LeaseLost, Unavailable) as error:
             _log.warning("run_lost", fence=run.fence, cause=error.cause)
             live.lose()
             return
         finally:
             self._log.close(live)
-        self._count(outcome, row)
-        if following is not None:
+        self._count(outcome)
+        if following is not None and not self.draining:
             self.start(following)
         follower = asyncio.create_task(self._after_turn(run, outcome))
         self._followers.add(follower)
         follower.add_done_callback(self._followers.discard)
+
+    async def _end(self, run: Run, live: LiveRun, outcome: Outcome) -> Run | None:
+        outcome.content = live.text
+        outcome.latency_ms = _milliseconds_since(run.created_at)
+        settle(outcome)
+        async with live.writing:
+            entries = live.ending(*end_event(outcome_row(outcome)))
+            following = await self._store_end(run, outcome, entries)
+            live.end(entries)
+        return following
 
     async def _store_end(self, run: Run, outcome: Outcome, entries: list[Entry]) -> Run | None:
         now = datetime.now(UTC)
@@ -275,10 +294,10 @@ class Turns:
             )
         )
 
-    def _count(self, outcome: Outcome, row: Row) -> None:
+    def _count(self, outcome: Outcome) -> None:
         self._metrics.message(MessageRole.ASSISTANT)
         self._metrics.run_ended(outcome.status)
-        self._metrics.stage("total", row["latency_ms"] / 1000)
+        self._metrics.stage("total", (outcome.latency_ms or 0) / 1000)
         if outcome.usage is not None and outcome.provider is not None:
             self._metrics.usage(outcome.provider, outcome.usage)
         _log.info(

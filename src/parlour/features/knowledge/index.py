@@ -13,12 +13,11 @@ import math
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from functools import lru_cache
 
 from parlour.features.knowledge.reading import Reading, read
-from parlour.llm.stems import stem
-from parlour.llm.words import tokens
+from parlour.llm.words import text_stems, tokens
 from parlour.vocabulary.citation import Passage
 
 _TABLE = "CREATE VIRTUAL TABLE words USING fts5(title, headings, text, content='', tokenize='unicode61')"
@@ -48,18 +47,22 @@ class Index:
         self._connection.execute(_TABLE)
         spellings: set[str] = set()
         counts: dict[str, int] = {}
+        documents: dict[str, set[str]] = {}
         length = 0
         with self._connection:
             for number, passage in enumerate(self.passages, start=1):
-                columns = _columns(passage)
-                self._connection.execute(_INSERT, (number, *(_stemmed(words) for words in columns)))
-                own = {word for words in columns for word in words}
-                spellings |= own
-                for word in set(map(stem, own)):
+                parts = (passage.document_title, " ".join(passage.title_path[1:]), passage.text)
+                columns = [text_stems(part) for part in parts]
+                self._connection.execute(_INSERT, (number, *map(" ".join, columns)))
+                spellings.update(*map(tokens, parts))
+                own = set().union(*columns)
+                for word in own:
                     counts[word] = counts.get(word, 0) + 1
+                documents.setdefault(passage.document_id, set()).update(own)
                 length += len(columns[-1])
         self.spellings = frozenset(spellings)
         self.counts = counts
+        self._documents = documents
         self.average_length = length / max(1, len(self.passages))
 
     def candidates(self, words: Iterable[str], *, limit: int) -> list[Passage]:
@@ -78,15 +81,10 @@ class Index:
         following = self.passages[place] if place < len(self.passages) else None
         return following if following and following.document_id == passage.document_id else None
 
+    def document(self, passage: Passage) -> Set[str]:
+        """Return the stems of the whole document that a passage is a part of."""
+        return self._documents[passage.document_id]
+
     def rarity(self, count: int) -> float:
         """Return the inverse document frequency of a stem that occurs in ``count`` passages."""
         return math.log(1 + (len(self.passages) - count + 0.5) / (count + 0.5))
-
-
-def _columns(passage: Passage) -> tuple[list[str], list[str], list[str]]:
-    headings = " ".join(passage.title_path[1:])
-    return tokens(passage.document_title), tokens(headings), tokens(passage.text)
-
-
-def _stemmed(words: list[str]) -> str:
-    return " ".join(map(stem, words))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from parlour.llm.markdown import blocks, has_fence, sentences
-from parlour.llm.words import stems, telling_stems
+from parlour.llm.words import telling_stems, text_stems
 from parlour.vocabulary.citation import Passage
 
 # A word in a heading counts as so many more in the text, one in the document's title as so many.
@@ -25,12 +25,12 @@ class Reading:
 
 def read(passage: Passage) -> Reading:
     """Read a passage; takes about 0.2 ms."""
-    text = stems(passage.text)
+    text = text_stems(passage.text)
     counts: dict[str, float] = {}
     for word in text:
         counts[word] = counts.get(word, 0.0) + 1.0
-    title = frozenset(stems(passage.document_title))
-    headings = frozenset(stems(" ".join(passage.title_path[1:])))
+    title = frozenset(text_stems(passage.document_title))
+    headings = frozenset(text_stems(" ".join(passage.title_path[1:])))
     for words, weight in ((headings, _HEADING), (title, _TITLE)):
         for word in words:
             counts[word] = counts.get(word, 0.0) + weight
@@ -38,7 +38,7 @@ def read(passage: Passage) -> Reading:
         counts=counts,
         length=len(text),
         titles=title | headings,
-        sentences=tuple(frozenset(stems(sentence)) for sentence in _sentences(passage.text)),
+        sentences=tuple(frozenset(text_stems(sentence)) for sentence in _sentences(passage.text)),
         headings=tuple(filter(None, map(telling_stems, passage.title_path))),
     )
 

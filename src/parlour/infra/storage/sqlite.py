@@ -10,9 +10,9 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,15 +93,20 @@ class SqliteDatabase:
 
     def _with_connection(self, work: Work[T]) -> T:
         try:
-            with self._engine.connect() as connection, connection.begin():
+            # Alembic looks whether SQLAlchemy is in a transaction, and would make its own.
+            with (
+                self._engine.connect() as connection,
+                connection.begin(),
+                _transaction(connection, "BEGIN IMMEDIATE"),
+            ):
                 return work(connection)
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:
             raise _translated(error) from error
 
     def _read(self, work: Work[T]) -> T:
         try:
             connection = self._reader()
-            with connection.begin():
+            with _transaction(connection, "BEGIN"):
                 return work(connection)
         except (DBAPIError, sqlite3.Error) as error:
             raise _translated(error) from error
@@ -109,7 +114,7 @@ class SqliteDatabase:
     def _reader(self) -> Connection:
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._engine.connect().execution_options(parlour_reads=True)
+            connection = self._engine.connect()
             _driver(connection).execute("PRAGMA query_only = ON")
             self._local.connection = connection
             self._open.append(connection)
@@ -130,8 +135,6 @@ class SqliteDatabase:
             except Exception as error:  # noqa: BLE001 - the writer outlives any failure; its callers get it
                 for unit in units:
                     unit.error = _translated(error)
-                if connection is not None:
-                    connection.rollback()
             self._settle(units)
 
     def _next_group(self) -> tuple[list[_Unit], bool]:
@@ -151,8 +154,8 @@ class SqliteDatabase:
 
     @staticmethod
     def _commit_group(connection: Connection, units: list[_Unit]) -> None:
-        driver = _driver(connection)
-        with connection.begin():
+        # A deferred transaction that turns into a writer fails with "locked" whatever the timeout.
+        with _transaction(connection, "BEGIN IMMEDIATE") as driver:
             for unit in units:
                 driver.execute("SAVEPOINT unit")
                 try:
@@ -177,6 +180,20 @@ class SqliteDatabase:
             loop.call_soon_threadsafe(settle_all)
         except RuntimeError:  # the loop closed between the look and the call
             return
+
+
+@contextmanager
+def _transaction(connection: Connection, beginning: str) -> Iterator[sqlite3.Connection]:
+    """Begin and end a transaction on the driver; SQLAlchemy thinks of one that never ends."""
+    driver = _driver(connection)
+    driver.execute(beginning)
+    try:
+        yield driver
+        driver.execute("COMMIT")
+    except BaseException:
+        if driver.in_transaction:
+            driver.execute("ROLLBACK")
+        raise
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:
@@ -209,12 +226,6 @@ def _engine(path: Path) -> Engine:
         driver.execute("PRAGMA foreign_keys = ON")
         driver.execute("PRAGMA trusted_schema = OFF")
         driver.create_function("parlour_fold", 1, _fold, deterministic=True)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A deferred transaction that turns into a writer fails with "locked" whatever the timeout.
-        reads = connection.get_execution_options().get("parlour_reads", False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
 

@@ -1,7 +1,7 @@
 """Server-Sent Events out: plain bytes to the socket, nothing between a token and its reader."""
 
 import asyncio
-from collections.abc import AsyncGenerator, MutableMapping
+from collections.abc import AsyncGenerator, MutableMapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 PING = b": ping\n\n"
 DONE = b"data: [DONE]\n\n"
+LARGEST_PIECE = 64 * 1024  # bytes
 STALLED_SECONDS = 30.0  # P-12: a reader whose buffer stays full this long is dropped; it can resume
 
 HEADERS = {
@@ -54,11 +55,19 @@ class EventStream(Response):
             async with aclosing(self._frames) as frames:
                 async for frame in frames:
                     watch.begin()
-                    await send({"type": "http.response.body", "body": frame or PING, "more_body": True})
+                    for piece in _pieces(frame):
+                        await send({"type": "http.response.body", "body": piece, "more_body": True})
                     watch.end()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             watch.stop()
+
+
+def _pieces(frame: bytes) -> Sequence[bytes]:
+    """Cut what is long: the server takes any one piece into memory, whether its reader reads or not."""
+    if len(frame) <= LARGEST_PIECE:
+        return (frame or PING,)
+    return [frame[start : start + LARGEST_PIECE] for start in range(0, len(frame), LARGEST_PIECE)]
 
 
 class _Watch:

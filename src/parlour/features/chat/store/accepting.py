@@ -52,12 +52,14 @@ def _keep_run() -> Insert:
     """
     others = exists().where(runs.c.session_id == bindparam("session"), is_active())
     busy = select(others.label("waits")).subquery("busy")
+    place = select(sessions.c.message_count).where(sessions.c.id == bindparam("session")).scalar_subquery()
     values: dict[str, Any] = {
         "id": bindparam("run"),
         "session_id": bindparam("session"),
         "person_id": bindparam("person"),
         "user_message_id": bindparam("reply_parent_id"),
         "message_id": bindparam("reply_id"),
+        "place": place,
         "status": case((busy.c.waits, Status.PENDING.value), else_=Status.STREAMING.value),
         "model": bindparam("model"),
         "context": bindparam("context"),
@@ -85,7 +87,7 @@ _FIRST_REPLY = (
 _GIVEN = [column.name for column in sessions.c if column.name not in ("archived_at", "deleted_at")]
 _ADD_SESSION = Prepared(insert(sessions).values({name: bindparam(name) for name in _GIVEN}))
 _SESSION = Prepared(
-    select(sessions.c.id, sessions.c.assistant_id, sessions.c.leaf_id)
+    select(sessions.c.id, sessions.c.assistant_id, sessions.c.leaf_id, sessions.c.model)
     .where(
         sessions.c.id == bindparam("session"),
         sessions.c.person_id == bindparam("person"),
@@ -265,7 +267,7 @@ def _begin(
         "session": session["id"],
         "person": principal.person_id,
         "run": new_id(),
-        "model": send.model,
+        "model": send.model or session["model"],
         "context": send.context,
         "owner": lease.owner,
         "lease": lease.milliseconds,
@@ -282,6 +284,6 @@ def _begin(
         status=Status(kept.status),
         fence=kept.fence,
         created_at=now,
-        model=send.model,
+        model=send.model or session["model"],
     )
     return Accepted(run, owned=run.status is Status.STREAMING)

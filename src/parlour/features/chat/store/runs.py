@@ -93,7 +93,7 @@ _FOLLOWING = Prepared(
         is_active(),
         runs.c.status == Status.PENDING.value,
     )
-    .order_by(runs.c.id)
+    .order_by(runs.c.place)
     .limit(literal_column("1"))
     .with_for_update()  # whoever stops it at this moment comes before or after, not in between
 )
@@ -204,11 +204,10 @@ def _orphans(lease: Lease, *, alone: bool, besides: list[str]) -> Select[Any]:
     if alone:
         void = or_(void, runs.c.owner != lease.owner)
     earlier = runs.alias("earlier")
-    # Ids of other processes follow other clocks: one that is under way comes first whatever its id.
     first_in_line = ~exists().where(
         earlier.c.session_id == runs.c.session_id,
         is_active(earlier),
-        or_(earlier.c.status == Status.STREAMING.value, earlier.c.id < runs.c.id),
+        earlier.c.place < runs.c.place,
     )
     return (
         select(runs.c.id)

@@ -11,7 +11,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
-    func,
     insert,
     literal_column,
     or_,
@@ -30,6 +29,8 @@ from parlour.infra.storage.schema import folded
 from parlour.vocabulary.errors import NotFound
 from parlour.vocabulary.messages import FinishReason, MessageRole, Status
 from parlour.vocabulary.principal import Principal
+
+FORGET_AT_ONCE = 200  # logs in one transaction of the one writer
 
 
 def create_session(
@@ -118,23 +119,19 @@ def suggest_title(connection: Connection, session_id: str, title: str) -> None:
 
 def delete_session(connection: Connection, principal: Principal, session_id: str, *, now: datetime) -> None:
     """Hide one's own session (it can be restored) and ask its runs to stop. Raises NotFound."""
-    change_session(connection, principal, session_id, {"deleted_at": now}, now=now)
+    read_session(connection, principal, session_id)
     _stop_runs(connection, runs.c.session_id == session_id, now=now)
+    change_session(connection, principal, session_id, {"deleted_at": now}, now=now)
 
 
 def delete_sessions(connection: Connection, principal: Principal, *, now: datetime) -> int:
     """Hide all of one's sessions; return how many."""
-    own = [
-        row.id
-        for row in connection.execute(
-            update(sessions)
-            .where(sessions.c.person_id == principal.person_id, sessions.c.deleted_at.is_(None))
-            .values(deleted_at=now, updated_at=now)
-            .returning(sessions.c.id)
-        )
-    ]
-    _stop_runs(connection, runs.c.session_id.in_(own), now=now)
-    return len(own)
+    _stop_runs(connection, runs.c.person_id == principal.person_id, now=now)
+    return connection.execute(
+        update(sessions)
+        .where(sessions.c.person_id == principal.person_id, sessions.c.deleted_at.is_(None))
+        .values(deleted_at=now, updated_at=now)
+    ).rowcount
 
 
 def ask_to_stop(connection: Connection, principal: Principal, run_id: str, *, now: datetime) -> None:
@@ -249,32 +246,47 @@ def set_feedback(
     return row | {"rating": values["rating"], "feedback_text": values["text"]}
 
 
-def forget_events(connection: Connection, before: datetime) -> int:
-    """Drop the logs of runs that ended before a moment; their messages stay. Return how many rows went."""
-    ended = select(runs.c.id).where(runs.c.finished_at < before)
-    return connection.execute(delete(run_events).where(run_events.c.run_id.in_(ended))).rowcount
+def forget_events(connection: Connection, before: datetime) -> bool:
+    """Drop the logs of some runs that ended before a moment; tell whether there may be more.
 
-
-def count_active(connection: Connection) -> int:
-    """Return how many runs are waiting or under way, anywhere."""
-    return connection.execute(select(func.count()).select_from(runs).where(is_active())).scalar_one()
+    Their messages stay. It begins at the logs, which are few, and not at the runs, which only grow.
+    """
+    old = (
+        select(run_events.c.run_id)
+        .join(runs, runs.c.id == run_events.c.run_id)
+        .where(runs.c.finished_at < before)
+        .distinct()
+        .limit(FORGET_AT_ONCE)
+    )
+    ended = list(connection.execute(old).scalars())
+    connection.execute(delete(run_events).where(run_events.c.run_id.in_(ended)))
+    return len(ended) == FORGET_AT_ONCE
 
 
 def _stop_runs(connection: Connection, *which: ColumnElement[bool], now: datetime) -> None:
+    """Stop waiting runs and ask running ones to: in this order, for a run may begin in between.
+
+    Runs are touched before their session, as whoever ends a run does: two that meet must not wait for each
+    other.
+    """
+    stopped = (
+        connection.execute(
+            update(runs)
+            .where(*which, is_active(), runs.c.status == Status.PENDING.value)
+            .values(status=Status.STOPPED.value, stop_requested=True, finished_at=now)
+            .returning(runs.c.message_id)
+        )
+        .scalars()
+        .all()
+    )
     connection.execute(
         update(runs)
         .where(*which, is_active(), runs.c.status == Status.STREAMING.value)
         .values(stop_requested=True)
     )
-    stopped = connection.execute(
-        update(runs)
-        .where(*which, is_active(), runs.c.status == Status.PENDING.value)
-        .values(status=Status.STOPPED.value, stop_requested=True, finished_at=now)
-        .returning(runs.c.message_id)
-    ).scalars()
     connection.execute(
         update(messages)
-        .where(messages.c.id.in_(stopped.all()))
+        .where(messages.c.id.in_(stopped))
         .values(status=Status.STOPPED.value, finish_reason=FinishReason.STOPPED.value)
     )
 

@@ -86,6 +86,7 @@ def _conversations() -> None:
         sa.Column("parent_id", Id()),
         sa.Column("role", sa.Text, nullable=False),
         sa.Column("content", sa.Text, nullable=False),
+        sa.Column("place", sa.Integer, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("client_message_id", sa.Text),
         sa.Column("fingerprint", sa.Text),
@@ -148,7 +149,7 @@ def _runs() -> None:
         ),
     )
     op.create_index(
-        "ix_runs_active", "runs", ["session_id", "id"], sqlite_where=ACTIVE, postgresql_where=ACTIVE
+        "ix_runs_active", "runs", ["session_id", "place"], sqlite_where=ACTIVE, postgresql_where=ACTIVE
     )
     op.create_index("ix_runs_finished", "runs", ["finished_at"])
     op.create_table(
