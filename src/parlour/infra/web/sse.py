@@ -54,10 +54,10 @@ class EventStream(Response):
         try:
             async with aclosing(self._frames) as frames:
                 async for frame in frames:
-                    watch.begin()
                     for piece in _pieces(frame):
+                        watch.begin()
                         await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    watch.end()
+                        watch.end()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             watch.stop()
