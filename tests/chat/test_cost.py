@@ -29,6 +29,7 @@ class Counted:
 
     async def cost(self, call: Callable[[], Awaitable[object]]) -> list[str]:
         """Return the statements that a call takes, those after its answer included."""
+        await self.person.served.parlour.turns.finish_all(PATIENCE)
         self.seen.clear()
         await call()
         await self.person.served.parlour.turns.finish_all(PATIENCE)

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from parlour.infra.storage.opening import open_database
-from tests.services.postgres import PostgresServer
+from parlour.infra.storage.schema import metadata
+from tests.services.postgres import PostgresServer, execute
 
 BACKENDS = ("sqlite", "postgres")
 
@@ -68,7 +69,26 @@ def make_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return make
 
 
+@pytest.fixture(scope="session")
+def used() -> list[str]:
+    """PostgreSQL databases that their tests are through with; emptied, another test can have them."""
+    return []
+
+
+@pytest.fixture
+def postgres_copy(request: pytest.FixtureRequest, used: list[str]) -> Iterator[str]:
+    """The URL of a migrated PostgreSQL database without a row, this test's alone while it runs."""
+    make: MakeUrl = request.getfixturevalue("make_url")
+    url = used.pop() if used else make("postgres")
+    yield url
+    execute(url, f"TRUNCATE {', '.join(metadata.tables)} CASCADE")
+    used.append(url)
+
+
 @pytest.fixture(params=BACKENDS)
 def database_url(request: pytest.FixtureRequest, make_url: MakeUrl) -> str:
     """The URL of a migrated database that is this test's alone; each test runs on both kinds."""
-    return make_url(request.param)
+    if request.param == "sqlite":
+        return make_url("sqlite")
+    url: str = request.getfixturevalue("postgres_copy")
+    return url

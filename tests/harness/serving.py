@@ -27,6 +27,7 @@ from multidict import CIMultiDictProxy
 from pydantic import SecretStr
 
 from parlour.app import create_app
+from parlour.entrypoints.cli.serving import listen
 from parlour.entrypoints.http.connections import BoundedConnection
 from parlour.settings import Settings
 from parlour.settings.model import ChatSettings, KnowledgeSettings, OpenAISettings, ServerSettings
@@ -304,7 +305,7 @@ async def serving(wanted: Settings, *, wait: bool = True) -> AsyncIterator[Serve
     """Run a server until the block ends; it is ready when the block begins, unless told not to ``wait``."""
     links: list[str] = []
     app = create_app(wanted, links.append)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen("127.0.0.1", 0)
     server = _Server(
         uvicorn.Config(
             app,

@@ -191,9 +191,12 @@ async def test_moments_sort_as_they_passed(database: Database) -> None:
 
     def work(connection: Connection) -> list[datetime]:
         kept.create(connection, checkfirst=True)
-        for at in reversed(moments):
-            connection.execute(insert(kept).values(id=new_id(), at=at))
-        return list(connection.execute(select(kept.c.at).order_by(kept.c.at)).scalars())
+        ids = [new_id() for _ in moments]
+        connection.execute(
+            insert(kept), [{"id": i, "at": at} for i, at in zip(ids, reversed(moments), strict=True)]
+        )
+        sorted_rows = select(kept.c.at).where(kept.c.id.in_(ids)).order_by(kept.c.at)
+        return list(connection.execute(sorted_rows).scalars())
 
     assert await database.write(WORKER, work) == moments
 

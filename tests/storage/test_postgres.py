@@ -15,7 +15,6 @@ from parlour.vocabulary.errors import Unavailable
 from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.principal import Principal
 from tests.fakes.provider import FakeProvider
-from tests.harness.databases import MakeUrl
 from tests.harness.serving import serving, settings
 from tests.services.postgres import execute
 
@@ -28,9 +27,9 @@ KILL_OTHERS = (
 
 
 @pytest.fixture
-def url(make_url: MakeUrl) -> str:
+def url(postgres_copy: str) -> str:
     """The URL of a migrated PostgreSQL database of this test's own."""
-    return make_url("postgres")
+    return postgres_copy
 
 
 @pytest.fixture
