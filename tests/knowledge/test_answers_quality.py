@@ -32,6 +32,20 @@ async def test_what_no_guide_knows_is_not_answered(results: list[Result]) -> Non
     assert len(silent) >= 0.9 * len(unanswerable), [r.question.text for r in unanswerable if not r.good]
 
 
+# A little below what was reached when the sets were committed: a change that loses more is a step back.
+FLOORS = {"fresh_a": (0.88, 0.86), "fresh_b": (0.62, 0.90), "practice": (0.70, 0.78)}
+
+
+@pytest.mark.parametrize("name", FLOORS)
+async def test_newer_questions_are_answered_no_worse_than_before(name: str) -> None:
+    results = await ask(questions(FOLDER / f"{name}.toml"), bundled_folder())
+    answerable = [result for result in results if result.question.right]
+    others = [result for result in results if not result.question.right]
+    right, silent = FLOORS[name]
+    assert sum(result.good for result in answerable) >= right * len(answerable)
+    assert sum(result.good for result in others) >= silent * len(others)
+
+
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
 async def test_every_section_named_as_right_exists(path: Path) -> None:
     knowledge = await Knowledge.load([bundled_folder()])

@@ -89,7 +89,7 @@ _IRREGULAR = {
     for form in forms
 }
 # Not plurals, whatever they end in: "https" is not several "http".
-_AS_THEY_ARE = frozenset({"https", "dns", "tls", "css", "sms", "aws", "ios", "macos", "redis", "kubernetes"})
+_AS_THEY_ARE = frozenset({"https", "dns", "tls", "css", "sms", "aws", "ios", "macos"})
 _BRITISH = (
     (re.compile(r"(?<=...)is(e|ed|es|ing|ation|ations|er|ers)$"), r"iz\1"),
     (re.compile(r"(?<=...)our(s|ed|ing)?$"), r"or\1"),

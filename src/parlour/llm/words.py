@@ -9,8 +9,10 @@ import unicodedata
 from dataclasses import dataclass
 
 from parlour.llm.everyday import EVERYDAY
+from parlour.llm.phrases import PHRASES
+from parlour.llm.related import RELATED
 from parlour.llm.stems import stem
-from parlour.llm.synonyms import GROUPS, PHRASES, RELATED
+from parlour.llm.synonyms import GROUPS
 
 # A run of letters and digits; Chinese, Japanese and Thai write no spaces, so there each sign is a word.
 _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -68,7 +70,9 @@ WEAK_WORDS = _words(
 WEAK = 0.35
 
 # What may stand inside a phrasal verb: "look things up".
-_BETWEEN = WEAK_WORDS | _words("it them this that me us him her these those my our your the a an its their some")
+_BETWEEN = WEAK_WORDS | _words(
+    "it them this that me us him her these those my our your the a an its their some"
+)
 _WEAK_STEMS = frozenset(map(stem, WEAK_WORDS))
 _EVERYDAY_STEMS = frozenset(map(stem, EVERYDAY))
 _BEGINNINGS = frozenset(first for first, _ in PHRASES)
@@ -102,7 +106,9 @@ def text_stems(text: str) -> list[str]:
 
 def telling_stems(text: str) -> frozenset[str]:
     """Return the stems of a heading or title without the words that say little."""
-    return frozenset(stem(token) for token in tokens(text) if token not in STOP_WORDS) - (_WEAK_STEMS - {"not"})
+    return frozenset(stem(token) for token in tokens(text) if token not in STOP_WORDS) - (
+        _WEAK_STEMS - {"not"}
+    )
 
 
 def terms(question: str) -> tuple[Term, ...]:

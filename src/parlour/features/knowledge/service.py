@@ -19,7 +19,7 @@ from parlour.features.knowledge.split import passages
 from parlour.vocabulary.citation import Passage
 
 # Below this fit nothing is worth showing to a model. The built-in model asks for more before it speaks.
-THRESHOLD = 0.25
+THRESHOLD = 0.2
 
 # Seconds between two looks at the files: an editor who saves and asks gets the new text, and a busy server
 # does not spend its time on counting files. A look that takes long makes the next one wait longer.

@@ -47,7 +47,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A word of the question as an index knows it: what finding it is worth, and what each stem gives of it."""
+    """A word of the question as an index knows it: what it is worth, and what each stem for it is worth."""
 
     stems: dict[str, float]
     worth: float
