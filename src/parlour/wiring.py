@@ -29,7 +29,7 @@ from parlour.features.people.tokens import Tokens
 from parlour.infra.observability.health import Health, HealthCheck, HealthState
 from parlour.infra.observability.loop_watch import LoopWatch
 from parlour.infra.observability.metrics import Metrics
-from parlour.infra.storage.migrating import SchemaMismatch
+from parlour.infra.storage.migrating import SchemaTooNew
 from parlour.infra.storage.opening import ServerLock, embedded_file, open_database
 from parlour.infra.storage.space import SpaceCheck
 from parlour.infra.supervision import supervise
@@ -79,6 +79,7 @@ class Parlour:
         self.database = open_database(settings.storage_url)
         self.metrics = Metrics()
         self.draining = False
+        self._begun = False
         self._models: dict[str, Model] = {}
         self._closing = AsyncExitStack()
         self._background: list[asyncio.Task[None]] = []
@@ -176,10 +177,10 @@ class Parlour:
             self._lock.release()
 
     async def _reachable(self) -> bool:
-        """Tell whether the database answers. Raises SchemaMismatch when it is not for this version."""
+        """Tell whether the database answers. Raises SchemaTooNew when it is not for us."""
         try:
             await self.database.check()
-        except SchemaMismatch:
+        except SchemaTooNew:
             raise
         except Unavailable as error:
             _log.warning("database_not_ready", reason=str(error), cause=error.cause)
@@ -203,6 +204,7 @@ class Parlour:
         for name, work in works.items():
             self._background.append(asyncio.create_task(supervise(name, work), name=name))
         self.replies.open()
+        self._begun = True
         if token is not None:
             server = self._settings.server
             base = server.public_url or f"http://localhost:{server.port}"
@@ -225,6 +227,9 @@ class Parlour:
             await self.database.check()
         except Unavailable as error:
             return Health(HealthState.UNHEALTHY, f"{error} {error.cause or ''}".strip())
+        if not self._begun:
+            # It came after us, and we look at it only now and then: no request before we have.
+            return Health(HealthState.UNHEALTHY, "Answers. Parlour is about to begin to serve.")
         return Health(HealthState.HEALTHY, "Answers, with the schema of this version.")
 
     async def _models_health(self) -> Health:

@@ -205,6 +205,26 @@ async def test_an_event_source_that_loses_its_connection_says_and_shows_nothing_
     assert len(answers(provider, message)) == 1
 
 
+async def test_an_event_source_that_is_cut_off_before_the_first_word_says_nothing_twice(
+    visitor: Person, provider: FakeProvider
+) -> None:
+    """T-7, C-7: the browser comes back with what it was given, so it must be given something at once"""
+    session = await visitor.session()
+    message = f"Slow {visitor.id} [[ttft=0.3;n=3]]"
+    source = BrowserEventSource(
+        visitor.served,
+        f"/api/chat/stream?message={quote(message)}&sessionId={session}",
+        visitor.authorization,
+    )
+    await source.connect(cut_after=1)
+    assert source.shown == ""
+    while await source.connect():
+        assert source.calls < 5
+    assert source.shown == await stored_text(visitor, session)
+    assert len(await visitor.messages(session)) == 2
+    assert len(answers(provider, message)) == 1
+
+
 async def test_an_event_source_stops_calling_when_the_answer_failed(
     visitor: Person, provider: FakeProvider
 ) -> None:

@@ -98,7 +98,7 @@ def _add_streams(router: APIRouter, replies: Replies, metrics: Metrics) -> None:
         if last_event_id:
             return await _resumed(replies, principal, last_event_id, metrics)
         accepted = await replies.send(principal, _send(message, session_id))
-        return EventStream(_plain(replies, accepted.run, BEGINNING, metrics, named=True))
+        return EventStream(_introduced(replies, accepted.run, metrics))
 
     @router.post("/chat/{session_id}")
     async def send(principal: CookieCaller, session_id: str, body: _Said) -> Response:
@@ -143,16 +143,21 @@ async def _resumed(replies: Replies, principal: Principal, event_id: str, metric
     return EventStream(_plain(replies, run, Position.parse(place), metrics, named=True))
 
 
+async def _introduced(replies: Replies, run: Run, metrics: Metrics) -> AsyncGenerator[bytes, None]:
+    # Without data it shows nothing, but a reader who is cut off before the first word comes back to this run
+    # instead of saying everything once more.
+    yield f"id: {run.id}:{BEGINNING}\n\n".encode()
+    async with aclosing(_plain(replies, run, BEGINNING, metrics, named=True)) as frames:
+        async for frame in frames:
+            yield frame
+
+
 async def _plain(
     replies: Replies, run: Run, after: Position, metrics: Metrics, *, named: bool = False
 ) -> AsyncGenerator[bytes, None]:
     metrics.stream_opened(resumed=after != BEGINNING)
     teller = _Teller(run, after, named=named)
     try:
-        if named:
-            # Without data it shows nothing, but a reader who is cut off before the first word comes back to
-            # this run instead of saying everything once more.
-            yield f"id: {run.id}:{after}\n\n".encode()
         # From the beginning also for a reader who has a part: what they hold decides how it can go on.
         async with aclosing(replies.follow(run)) as batches:
             async for entries in batches:

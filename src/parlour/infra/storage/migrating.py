@@ -13,14 +13,14 @@ from parlour.vocabulary.errors import Unavailable
 _LOCK = 7_269_468_617  # any number, as long as every Parlour uses the same one
 
 
-class SchemaMismatch(Unavailable):
-    """The database answers, but its schema is not the one that this version works with."""
+class SchemaTooNew(Unavailable):
+    """A newer Parlour has upgraded the database: waiting does not help this one."""
 
 
 def upgrade(connection: Connection) -> None:
     """Bring the schema to the newest version; a second process waits for the first and finds it done.
 
-    Raises SchemaMismatch when the schema was made by a newer Parlour than this one.
+    Raises SchemaTooNew when the schema was made by a newer Parlour than this one.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -33,12 +33,12 @@ def upgrade(connection: Connection) -> None:
 
 
 def ensure_current(connection: Connection) -> None:
-    """Raise SchemaMismatch, with the remedy, unless the schema is exactly this version's."""
+    """Raise Unavailable, with the remedy, unless the schema is exactly this version's."""
     config = _config()
     if _version(connection) == _head(config):
         return
     _refuse_newer(connection, config)
-    raise SchemaMismatch("The database needs an upgrade: run `parlour db upgrade`.")
+    raise Unavailable("The database needs an upgrade: run `parlour db upgrade`.")
 
 
 def _config() -> Config:
@@ -59,6 +59,6 @@ def _refuse_newer(connection: Connection, config: Config) -> None:
     known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
     version = _version(connection)
     if version is not None and version not in known:
-        raise SchemaMismatch(
+        raise SchemaTooNew(
             f"The database was upgraded by a newer Parlour (schema {version}). Install that version or newer."
         )

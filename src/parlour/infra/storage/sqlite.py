@@ -93,12 +93,7 @@ class SqliteDatabase:
 
     def _with_connection(self, work: Work[T]) -> T:
         try:
-            # Alembic looks whether SQLAlchemy is in a transaction, and would make its own.
-            with (
-                self._engine.connect() as connection,
-                connection.begin(),
-                _transaction(connection, "BEGIN IMMEDIATE"),
-            ):
+            with _connect(self._engine) as connection, _transaction(connection, "BEGIN IMMEDIATE"):
                 return work(connection)
         except (DBAPIError, sqlite3.Error) as error:
             raise _translated(error) from error
@@ -114,7 +109,7 @@ class SqliteDatabase:
     def _reader(self) -> Connection:
         connection: Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._engine.connect()
+            connection = _connect(self._engine)
             _driver(connection).execute("PRAGMA query_only = ON")
             self._local.connection = connection
             self._open.append(connection)
@@ -129,7 +124,7 @@ class SqliteDatabase:
                 continue
             try:
                 if connection is None:
-                    connection = self._engine.connect()
+                    connection = _connect(self._engine)
                     self._open.append(connection)
                 self._commit_group(connection, units)
             except Exception as error:  # noqa: BLE001 - the writer outlives any failure; its callers get it
@@ -155,7 +150,7 @@ class SqliteDatabase:
     @staticmethod
     def _commit_group(connection: Connection, units: list[_Unit]) -> None:
         # A deferred transaction that turns into a writer fails with "locked" whatever the timeout.
-        with _transaction(connection, "BEGIN IMMEDIATE") as driver:
+        with connection.begin(), _transaction(connection, "BEGIN IMMEDIATE") as driver:
             for unit in units:
                 driver.execute("SAVEPOINT unit")
                 try:
@@ -182,9 +177,19 @@ class SqliteDatabase:
             return
 
 
+def _connect(engine: Engine) -> Connection:
+    """Return a connection on which SQLAlchemy believes in one transaction that never ends.
+
+    Otherwise Alembic, which asks for that, would end ours.
+    """
+    connection = engine.connect()
+    connection.begin()
+    return connection
+
+
 @contextmanager
 def _transaction(connection: Connection, beginning: str) -> Iterator[sqlite3.Connection]:
-    """Begin and end a transaction on the driver; SQLAlchemy thinks of one that never ends."""
+    """Begin and end a transaction, on the driver itself: they come with every group and every read."""
     driver = _driver(connection)
     driver.execute(beginning)
     try:

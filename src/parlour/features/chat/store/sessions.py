@@ -246,10 +246,10 @@ def set_feedback(
     return row | {"rating": values["rating"], "feedback_text": values["text"]}
 
 
-def forget_events(connection: Connection, before: datetime) -> bool:
-    """Drop the logs of some runs that ended before a moment; tell whether there may be more.
+def forget_events(connection: Connection, before: datetime) -> int:
+    """Drop the logs of some runs that ended before a moment, and return of how many.
 
-    Their messages stay. It begins at the logs, which are few, and not at the runs, which only grow.
+    There may be more until it is 0. Their messages stay. It begins at the logs, which are few, and not at the runs, which only grow.
     """
     old = (
         select(run_events.c.run_id)
@@ -260,7 +260,7 @@ def forget_events(connection: Connection, before: datetime) -> bool:
     )
     ended = list(connection.execute(old).scalars())
     connection.execute(delete(run_events).where(run_events.c.run_id.in_(ended)))
-    return len(ended) == FORGET_AT_ONCE
+    return len(ended)
 
 
 def _stop_runs(connection: Connection, *which: ColumnElement[bool], now: datetime) -> None:
