@@ -150,7 +150,7 @@ class SqliteDatabase:
     @staticmethod
     def _commit_group(connection: Connection, units: list[_Unit]) -> None:
         # A deferred transaction that turns into a writer fails with "locked" whatever the timeout.
-        with connection.begin(), _transaction(connection, "BEGIN IMMEDIATE") as driver:
+        with _transaction(connection, "BEGIN IMMEDIATE") as driver:
             for unit in units:
                 driver.execute("SAVEPOINT unit")
                 try:
