@@ -228,7 +228,7 @@ async def test_all_of_ones_own_can_be_deleted_at_once(visitor: Person, stranger:
 
 
 async def test_history_comes_in_pages_newest_first_each_in_the_order_it_was_said(visitor: Person) -> None:
-    """C-1, SPEC 11"""
+    """C-1"""
     session = await visitor.session()
     for number in range(3):
         await visitor.send(f"Number {number} [[n=1]]", sessionId=session)

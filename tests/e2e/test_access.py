@@ -151,7 +151,7 @@ async def test_the_keyboard_alone_is_enough(reader: Reader) -> None:
 
 
 async def test_enter_belongs_to_the_input_method_while_it_composes(reader: Reader) -> None:
-    """Choosing a candidate with Enter sends nothing (FRONTEND T16)."""
+    """Choosing a candidate with Enter sends nothing."""
     cdp = await reader.page.context.new_cdp_session(reader.page)
     await reader.composer.focus()
     await cdp.send("Input.imeSetComposition", {"text": "にほんご", "selectionStart": 4, "selectionEnd": 4})

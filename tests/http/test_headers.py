@@ -102,7 +102,7 @@ async def test_tricks_in_the_address_open_nothing(build: Build, path: str) -> No
 async def test_in_production_strangers_see_no_inside(
     build: Build, operator: dict[str, str], path: str
 ) -> None:
-    """A-034, SPEC 11."""
+    """A-034"""
     async with connect(build(production=True)) as client:
         assert (await client.get(path)).status_code == 401
         assert (await client.head(path)).status_code in (401, 405)

@@ -1,4 +1,4 @@
-"""FAULTS 4.1 as far as one provider goes: each fault over real HTTP, through the production client.
+"""Faults of one provider: each over real HTTP, through the production client.
 
 What every case has in common: what was said before the fault is kept, the error says what happened in a
 type and a sentence, the cause names it for the operator without the key, and the next question works.

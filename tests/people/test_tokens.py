@@ -1,4 +1,4 @@
-"""Tokens that must not hold (ATTACKS 2.1), and those that must."""
+"""Tokens that must not hold, and those that must."""
 
 import base64
 import hashlib
@@ -177,7 +177,7 @@ def test_a_payload_that_is_no_object_does_not_hold(tokens: Tokens, payload: byte
 
 @pytest.mark.parametrize("claim", [{"sub": "user-1"}, {"userId": "user-1"}])
 def test_a_foreign_subject_is_the_same_user_each_time(tokens: Tokens, claim: dict[str, Any]) -> None:
-    """SPEC 11: `sub`, or `userId`."""
+    """S-1: `sub`, or `userId`."""
     principal = tokens.read(forge({"exp": SECONDS + 60, **claim}, secret=FOREIGN))
     assert principal == tokens.read(forge({"exp": SECONDS + 99, "sub": "user-1"}, secret=FOREIGN))
     assert principal.role is Role.USER

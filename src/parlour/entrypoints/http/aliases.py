@@ -1,4 +1,4 @@
-"""Addresses and shapes that clients of common chatbot back ends expect (SPEC T-7), over the same chat.
+"""Addresses and shapes that clients of common chatbot back ends expect (T-7), over the same chat.
 
 A thin room of its own: nothing else knows these shapes. Streams here carry ``data: {"content": …}`` and
 ``data: [DONE]`` and nothing else; one that cannot go on, or failed, ends without ``[DONE]``.

@@ -24,7 +24,7 @@ from parlour.vocabulary.messages import Status
 from parlour.vocabulary.principal import Principal
 
 SHORTEST_WAIT_SECONDS = 0.2  # of a poll: enough to look into the database
-WHOLE_REPLY_SECONDS = 60.0  # SPEC 11: a reply that takes longer is fetched or followed instead
+WHOLE_REPLY_SECONDS = 60.0  # a reply that takes longer is fetched or followed instead
 
 
 class Replies:

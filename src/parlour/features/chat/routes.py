@@ -1,4 +1,4 @@
-"""The HTTP API of conversations (SPEC 11). A handler parses, calls and shapes."""
+"""The HTTP API of conversations. A handler parses, calls and shapes."""
 
 from typing import Annotated, Any
 

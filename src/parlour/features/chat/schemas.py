@@ -17,7 +17,7 @@ METADATA_BYTES = 16_384
 
 
 def _storable(text: str) -> str:
-    """Refuse what PostgreSQL cannot keep and UTF-8 cannot write (SPEC C-10)."""
+    """Refuse what PostgreSQL cannot keep and UTF-8 cannot write."""
     if "\x00" in text:
         raise ValueError("must not contain the NUL character")
     if any("\ud800" <= character <= "\udfff" for character in text):
