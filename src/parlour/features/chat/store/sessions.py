@@ -249,7 +249,8 @@ def set_feedback(
 def forget_events(connection: Connection, before: datetime) -> int:
     """Drop the logs of some runs that ended before a moment, and return of how many.
 
-    There may be more until it is 0. Their messages stay. It begins at the logs, which are few, and not at the runs, which only grow.
+    There may be more until it is 0. Their messages stay. It begins at the logs, which are few, and not at the
+    runs, which only grow.
     """
     old = (
         select(run_events.c.run_id)
