@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parlour.features.knowledge.bundled import bundled_folder
-from parlour.llm.stems import _AS_THEY_ARE, _IRREGULAR, _american, stem
+from parlour.llm.english.stems import _AS_THEY_ARE, _IRREGULAR, _american, stem
 from parlour.llm.words import WEAK, is_follow_up, stems, telling_stems, terms, tokens
 
 

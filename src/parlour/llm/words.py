@@ -8,11 +8,11 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from parlour.llm.everyday import EVERYDAY
-from parlour.llm.phrases import PHRASES
-from parlour.llm.related import RELATED
-from parlour.llm.stems import stem
-from parlour.llm.synonyms import GROUPS
+from parlour.llm.english.everyday import EVERYDAY
+from parlour.llm.english.phrases import PHRASES
+from parlour.llm.english.related import RELATED
+from parlour.llm.english.stems import stem
+from parlour.llm.english.synonyms import GROUPS
 
 # A run of letters and digits; Chinese, Japanese and Thai write no spaces, so there each sign is a word.
 _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -105,10 +105,10 @@ def text_stems(text: str) -> list[str]:
 
 
 def telling_stems(text: str) -> frozenset[str]:
-    """Return the stems of a heading or title without the words that say little."""
-    return frozenset(stem(token) for token in tokens(text) if token not in STOP_WORDS) - (
-        _WEAK_STEMS - {"not"}
-    )
+    """Return the stems of a heading or title, phrases made one word, without the words that say little."""
+    found = frozenset(stem(word) for word in _join_phrases(tokens(text)) if word not in STOP_WORDS)
+    # "It does not start" is told from "Start it" by just that word.
+    return found - (_WEAK_STEMS - {"not"})
 
 
 def terms(question: str) -> tuple[Term, ...]:

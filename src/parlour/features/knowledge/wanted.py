@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from parlour.features.knowledge.index import Index
-from parlour.llm.stems import stem
+from parlour.llm.english.stems import stem
 from parlour.llm.words import (
     LISTED,
     STOP_WORDS,
