@@ -1,4 +1,4 @@
-"""A TCP relay that stands before a database or a provider, and fails on command (FAULTS 8.2)."""
+"""A TCP relay that stands before a database or a provider, and fails on command."""
 
 import asyncio
 import struct
@@ -23,6 +23,8 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._relays: set[asyncio.Task[None]] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
 
     async def __aenter__(self) -> Self:
         """Enter without being up."""
@@ -44,6 +46,7 @@ class Proxy:
             self._server.close()
             self._server = None
         self.cut()
+        self.unmute()
         await asyncio.gather(*self._relays, return_exceptions=True)
 
     def cut(self) -> None:
@@ -51,6 +54,14 @@ class Proxy:
         for writer in list(self._writers):
             writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
             writer.transport.abort()
+
+    def mute(self) -> None:
+        """Carry nothing any more and say nothing about it, as a network does that drops packets."""
+        self._flowing.clear()
+
+    def unmute(self) -> None:
+        """Carry on, with what was held back first."""
+        self._flowing.set()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -68,6 +79,7 @@ class Proxy:
         try:
             with suppress(OSError):
                 while data := await source.read(65536):
+                    await self._flowing.wait()
                     target.write(data)
                     await target.drain()
         finally:

@@ -15,6 +15,7 @@ from parlour.features.chat import tables as chat_tables
 from parlour.features.people.tables import people
 from parlour.infra.storage import migrating
 from parlour.infra.storage.database import WORKER, Database
+from parlour.infra.storage.migrating import SchemaMismatch, SchemaTooNew
 from parlour.infra.storage.opening import open_database
 from parlour.infra.storage.schema import metadata
 from parlour.vocabulary.errors import Unavailable
@@ -127,7 +128,7 @@ async def test_migrations_go_up_and_down_and_up_again(empty_url: str) -> None:
     before = await database.read(WORKER, tables_of)
     await database.write(WORKER, revise("downgrade", "base"))
     assert await database.read(WORKER, tables_of) == set()
-    with pytest.raises(Unavailable, match="parlour db upgrade"):
+    with pytest.raises(SchemaMismatch, match="parlour db upgrade"):
         await database.check()
     await database.migrate()
     await database.check()
@@ -172,7 +173,7 @@ async def test_a_schema_of_a_newer_version_is_refused_and_left_alone(database: D
 
     await database.write(WORKER, pretend)
     for call in (database.migrate, database.check):
-        with pytest.raises(Unavailable, match="newer Parlour"):
+        with pytest.raises(SchemaTooNew, match="newer Parlour"):
             await call()
     versions = await database.read(
         WORKER, lambda c: c.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
@@ -202,6 +203,6 @@ async def test_a_database_that_nobody_migrated_says_how(postgres: PostgresServer
     """O-5: by command on PostgreSQL"""
     with postgres.database() as url:
         database = open_database(url)
-        with pytest.raises(Unavailable, match="parlour db upgrade"):
+        with pytest.raises(SchemaMismatch, match="parlour db upgrade"):
             await database.check()
         await database.close()

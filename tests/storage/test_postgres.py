@@ -50,6 +50,12 @@ def adding(person_id: str) -> Callable[[Connection], str]:
     return work
 
 
+async def warm(database: Database) -> None:
+    """Fill the pool."""
+    pause = text("SELECT pg_sleep(0.2)")
+    await asyncio.gather(*(database.read(WORKER, lambda c: c.execute(pause).all()) for _ in range(10)))
+
+
 def ids_of(connection: Connection) -> set[str]:
     return set(connection.execute(select(people.c.id)).scalars())
 
@@ -169,6 +175,7 @@ async def test_the_asker_is_forgotten_after_an_error_as_well(database: Database)
 
 async def test_an_empty_pool_is_said_in_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """F-061, P-21: refused as retryable, and served again when there is room"""
+    await warm(database)
     monkeypatch.setattr(postgres_module, "POOL_WAIT_SECONDS", 0.2)
     holding = [
         asyncio.create_task(database.read(WORKER, lambda c: c.execute(text("SELECT pg_sleep(1)")).all()))
