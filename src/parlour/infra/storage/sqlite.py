@@ -2,7 +2,8 @@
 
 The writer takes every unit that is waiting, runs each in a savepoint of its own and commits them together,
 so that many turns share one fsync and a failing one harms no other. Durable means ``synchronous=FULL`` in
-WAL mode: what was acknowledged survives a power cut.
+WAL mode: what was acknowledged survives a power cut. A disk that fails to keep what it was given is not
+written to again before a restart.
 """
 
 import asyncio
@@ -58,6 +59,7 @@ class SqliteDatabase:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="parlour-read")
         self._local = threading.local()
         self._open: list[Connection] = []
+        self._failure: str | None = None
 
     async def read(self, actor: Actor, work: Work[T]) -> T:  # noqa: ARG002 - one file has one owner
         """Run ``work`` in a reader thread on a snapshot."""
@@ -78,7 +80,8 @@ class SqliteDatabase:
         await asyncio.to_thread(self._with_connection, upgrade)
 
     async def check(self) -> None:
-        """Read the schema's version."""
+        """Read the schema's version; a disk that has failed counts as failed although it can be read."""
+        self._refuse_after_failure()
         await self.read(WORKER, ensure_current)
 
     async def close(self) -> None:
@@ -126,11 +129,21 @@ class SqliteDatabase:
                 if connection is None:
                     connection = _connect(self._engine)
                     self._open.append(connection)
+                self._refuse_after_failure()
                 self._commit_group(connection, units)
             except Exception as error:  # noqa: BLE001 - the writer outlives any failure; its callers get it
+                if _disk_failed(error):
+                    self._failure = str(error)
                 for unit in units:
                     unit.error = _translated(error)
             self._settle(units)
+
+    def _refuse_after_failure(self) -> None:
+        if self._failure is not None:
+            raise Unavailable(
+                "The disk failed to keep what was written. The operator needs to check it and restart Parlour.",
+                cause=self._failure,
+            )
 
     def _next_group(self) -> tuple[list[_Unit], bool]:
         first = self._queue.get()
@@ -237,6 +250,17 @@ def _engine(path: Path) -> Engine:
 
 def _fold(text: str | None) -> str | None:
     return None if text is None else text.casefold()
+
+
+def _disk_failed(error: Exception) -> bool:
+    """Tell whether nobody knows any more what of the last writes is on the disk.
+
+    After a failed fsync the system may forget those pages and call the next fsync a success. A write that
+    was turned down is no such case: nothing rests on what it left in the WAL, the next one overwrites it.
+    """
+    original = error.orig if isinstance(error, DBAPIError) else error
+    code = original.sqlite_errorcode if isinstance(original, sqlite3.OperationalError) else sqlite3.SQLITE_OK
+    return code & 0xFF == sqlite3.SQLITE_IOERR and code != sqlite3.SQLITE_IOERR_WRITE
 
 
 def _translated(error: Exception) -> Exception:
