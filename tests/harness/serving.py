@@ -92,9 +92,12 @@ class Served:
         return found
 
     async def ready(self) -> None:
-        """Wait until it serves: on PostgreSQL it looks for its database in the background."""
+        """Wait until it takes messages: on PostgreSQL it looks for its database in the background."""
         async with asyncio.timeout(PATIENCE):
             while (await self.request("GET", "/readyz")).status != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            somebody, nothing = await self.visitor(), "/api/chat/messages/nothing/regenerate"
+            while (await somebody.request("POST", nothing)).status == 503:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async def owner_invited(self) -> str:

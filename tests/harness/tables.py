@@ -37,10 +37,11 @@ async def rows(served: Served, table: str, **where: Any) -> list[dict[str, Any]]
     return await served.parlour.database.read(WORKER, find)
 
 
-async def forget_logs(served: Served) -> int:
-    """Do at once what the sweep does an hour after the end of a run; return how many rows went."""
+async def forget_logs(served: Served) -> None:
+    """Do at once what the sweep does an hour after the end of a run."""
     later = datetime.now(UTC) + timedelta(minutes=1)
-    return await served.parlour.database.write(WORKER, lambda c: sessions.forget_events(c, later))
+    while await served.parlour.database.write(WORKER, lambda c: sessions.forget_events(c, later)):
+        pass
 
 
 @contextmanager

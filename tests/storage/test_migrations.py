@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from sqlalchemy import Connection, inspect, text
 
 from parlour.features.chat import tables as chat_tables
 from parlour.features.people.tables import people
-from parlour.infra.storage import migrating
+from parlour.infra.storage import migrating, sqlite
+from parlour.infra.storage import postgres as postgres_module
 from parlour.infra.storage.database import WORKER, Database
 from parlour.infra.storage.migrating import SchemaMismatch, SchemaTooNew
 from parlour.infra.storage.opening import open_database
@@ -67,8 +69,11 @@ def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> s
     return url
 
 
-def revise(direction: str, revision: str) -> Any:  # noqa: ANN401 - a unit of work
-    """Return the unit of work that goes to a revision."""
+Change = Callable[[Connection], None]
+
+
+def revise(direction: str, revision: str) -> Change:
+    """Return the change that goes to a revision."""
 
     def work(connection: Connection) -> None:
         config = migrating._config()
@@ -76,6 +81,19 @@ def revise(direction: str, revision: str) -> Any:  # noqa: ANN401 - a unit of wo
         getattr(command, direction)(config, revision)
 
     return work
+
+
+@pytest.fixture
+def migrate_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[Database, Change], Awaitable[None]]:
+    """Run another change in place of the upgrade, with the transaction that the upgrade would have."""
+
+    async def migrate(database: Database, change: Change) -> None:
+        with monkeypatch.context() as patch:
+            for module in (sqlite, postgres_module):
+                patch.setattr(module, "upgrade", change)
+            await database.migrate()
+
+    return migrate
 
 
 def tables_of(connection: Connection) -> set[str]:
@@ -121,12 +139,14 @@ async def test_indexes_and_keys_are_the_declared_ones(database: Database, empty_
     assert await database.read(WORKER, described) == declared
 
 
-async def test_migrations_go_up_and_down_and_up_again(empty_url: str) -> None:
+async def test_migrations_go_up_and_down_and_up_again(
+    empty_url: str, migrate_by: Callable[[Database, Change], Awaitable[None]]
+) -> None:
     """B-13"""
     database = open_database(empty_url)
     await database.migrate()
     before = await database.read(WORKER, tables_of)
-    await database.write(WORKER, revise("downgrade", "base"))
+    await migrate_by(database, revise("downgrade", "base"))
     assert await database.read(WORKER, tables_of) == set()
     with pytest.raises(SchemaMismatch, match="parlour db upgrade"):
         await database.check()
@@ -182,7 +202,7 @@ async def test_a_schema_of_a_newer_version_is_refused_and_left_alone(database: D
 
 
 async def test_a_migration_that_breaks_half_way_leaves_nothing(
-    empty_url: str, monkeypatch: pytest.MonkeyPatch
+    empty_url: str, migrate_by: Callable[[Database, Change], Awaitable[None]]
 ) -> None:
     """F-072"""
     database = open_database(empty_url)
@@ -192,7 +212,7 @@ async def test_a_migration_that_breaks_half_way_leaves_nothing(
         raise Unavailable
 
     with pytest.raises(Unavailable):
-        await database.write(WORKER, break_off)
+        await migrate_by(database, break_off)
     assert await database.read(WORKER, lambda c: inspect(c).get_table_names()) == []
     await database.migrate()
     await database.check()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, insert, make_url, select, text
 
 from parlour.features.people.tables import people
 from parlour.infra.storage import postgres as postgres_module
@@ -16,7 +16,7 @@ from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.principal import Principal
 from tests.fakes.provider import FakeProvider
 from tests.harness.serving import serving, settings
-from tests.services.postgres import execute
+from tests.services.postgres import PostgresServer, execute
 
 pytestmark = pytest.mark.anyio
 
@@ -230,15 +230,15 @@ async def test_a_turn_survives_the_death_of_every_connection(
 
 
 async def test_a_server_waits_for_its_database_and_then_serves(
-    url: str, tmp_path_factory: pytest.TempPathFactory
+    url: str, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """F-057: alive meanwhile, not ready, and messages are refused as retryable"""
-    execute(url, "ALTER TABLE alembic_version RENAME TO elsewhere")
-    folder = tmp_path_factory.mktemp("parlour")
-    async with serving(settings(folder, url=url), wait=False) as served:
+    """F-057: alive meanwhile, and not ready"""
+    name = make_url(url).database
+    execute(postgres.url, f'ALTER DATABASE "{name}" RENAME TO "{name}_away"')
+    async with serving(settings(tmp_path_factory.mktemp("parlour"), url=url), wait=False) as served:
         assert (await served.request("GET", "/livez")).status == 200
         assert (await served.request("GET", "/readyz")).status == 503
-        execute(url, "ALTER TABLE elsewhere RENAME TO alembic_version")
+        execute(postgres.url, f'ALTER DATABASE "{name}_away" RENAME TO "{name}"')
         await served.ready()
         visitor = await served.visitor()
         assert (await visitor.send("Hello"))["message"]["status"] == "completed"
