@@ -141,7 +141,7 @@ class SqliteDatabase:
     def _refuse_after_failure(self) -> None:
         if self._failure is not None:
             raise Unavailable(
-                "The disk failed to keep what was written. The operator needs to check it and restart Parlour.",
+                "The disk failed to keep what was written. The operator needs to check it and restart.",
                 cause=self._failure,
             )
 
