@@ -54,28 +54,48 @@ class _Weights:
 _FIT = _Weights()
 
 
+class _Asked:
+    """The words of a question, and for each stem what it is worth for which of them."""
+
+    def __init__(self, words: list[Wanted]) -> None:
+        self.words = words
+        self.worth = sum(word.worth for word in words)
+        self.proofs: dict[str, list[tuple[int, float]]] = {}
+        for place, word in enumerate(words):
+            for stem, value in word.stems.items():
+                self.proofs.setdefault(stem, []).append((place, value))
+
+    def found(self, held: Set[str]) -> float:
+        """Return what of the question's worth is found among the stems ``held``: few are of any use."""
+        best: dict[int, float] = {}
+        for stem in self.proofs.keys() & held:
+            for place, value in self.proofs[stem]:
+                if value > best.get(place, 0.0):
+                    best[place] = value
+        return sum(best[place] for place in sorted(best))
+
+
 def rank(index: Index, question: str, *, limit: int, earlier: Sequence[str] = ()) -> list[Passage]:
     """Return the best passages for ``question``, each with how well it fits (0 to 1) as score."""
-    words = wanted(index, question, earlier)
-    known = {stem for word in words for stem in word.stems}
-    passages = index.candidates(known, limit=_CANDIDATES)
+    asked = _Asked(wanted(index, question, earlier))
+    passages = index.candidates(asked.proofs.keys(), limit=_CANDIDATES)
     documents = {
-        passage.document_id: _DOCUMENT * _found(words, known & index.document(passage))
-        for passage in passages
+        name: _DOCUMENT * asked.found(index.document(passage))
+        for name, passage in {passage.document_id: passage for passage in passages}.items()
     }
     readings = [(passage, index.reading(passage)) for passage in passages]
     by_words = sorted(
-        ((_relevance(index, words, known, reading), passage, reading) for passage, reading in readings),
+        ((_relevance(index, asked, reading), passage, reading) for passage, reading in readings),
         key=lambda entry: entry[0] + documents[entry[1].document_id],
         reverse=True,
     )
     by_place = sorted(
         by_words[: max(limit, _CLOSER)],
-        key=lambda entry: _placed(words, known, entry[0], entry[2]) + documents[entry[1].document_id],
+        key=lambda entry: _placed(asked, entry[0], entry[2]) + documents[entry[1].document_id],
         reverse=True,
     )
     best = [
-        replace(passage, score=_fit(index, words, known, passage, reading))
+        replace(passage, score=_fit(index, asked, passage, reading))
         for _, passage, reading in by_place[:limit]
     ]
     return _with_continuation(index, best)[:limit]
@@ -95,64 +115,63 @@ def _with_continuation(index: Index, best: list[Passage]) -> list[Passage]:
     return [best[0], replace(following, score=best[0].score), *others]
 
 
-def _relevance(index: Index, words: list[Wanted], known: Set[str], reading: Reading) -> float:
+def _relevance(index: Index, asked: _Asked, reading: Reading) -> float:
     """Return BM25 over synonyms.
 
-    A passage holds few of the many stems, ``known``, that prove a word: only those are looked at.
+    A passage holds few of the many stems that prove a word: only those are looked at.
     """
-    held = known & reading.counts.keys()
+    held = asked.proofs.keys() & reading.counts.keys()
     norm = _SATURATION * (1 - _LENGTH + _LENGTH * reading.length / max(1.0, index.average_length))
     weights = {
         stem: count * (_SATURATION + 1) / (count + norm) for stem in held for count in [reading.counts[stem]]
     }
     total = 0.0
-    for word in words:
+    for word in asked.words:
         if not held.isdisjoint(word.stems):
             gains = [value * weights[stem] for stem, value in word.stems.items() if stem in held]
             total += max(gains) * (1 - _MORE) + sum(gains) * _MORE
     return total
 
 
-def _placed(words: list[Wanted], known: Set[str], relevance: float, reading: Reading) -> float:
+def _placed(asked: _Asked, relevance: float, reading: Reading) -> float:
     """Return ``relevance`` with more if one sentence holds the words, or a heading says the same."""
-    sentence = max((_found(words, known & sentence) for sentence in reading.sentences), default=0.0)
-    return (relevance + _SENTENCE * sentence) * (1 + _AGREEMENT * _agreement(words, known, reading))
+    sentence = max(map(asked.found, reading.sentences), default=0.0)
+    return (relevance + _SENTENCE * sentence) * (1 + _AGREEMENT * _agreement(asked, reading))
 
 
-def _agreement(words: list[Wanted], known: Set[str], reading: Reading) -> float:
+def _agreement(asked: _Asked, reading: Reading) -> float:
     """Return how nearly the best of a passage's headings says the same as the question, from 0 to 1."""
-    asked = sum(word.worth for word in words)
     best = 0.0
     for heading in reading.headings:
-        if known.isdisjoint(heading):
+        if heading.isdisjoint(asked.proofs):
             continue
-        held = _found(words, heading) / asked if asked else 0.0
+        held = asked.found(heading) / asked.worth if asked.worth else 0.0
         if held:
-            meant = sum(max(word.share(stem) for word in words) for stem in heading) / len(heading)
+            meant = sum(max(word.share(stem) for word in asked.words) for stem in heading) / len(heading)
             best = max(best, 2 * held * meant / (held + meant))
     return best
 
 
-def _fit(index: Index, words: list[Wanted], known: Set[str], passage: Passage, reading: Reading) -> float:
+def _fit(index: Index, asked: _Asked, passage: Passage, reading: Reading) -> float:
     """Return how well a passage fits the question, from 0 to 1: as in a logistic regression.
 
     For it speaks how much of the question the passage holds, its best sentence, its document and its headings
     hold, and how many words of it; against it, that words are unknown to all documents, and that a single
     rare word does all the work.
     """
-    asked = sum(word.worth for word in words)
-    if not asked:
+    words, worth = asked.words, asked.worth
+    if not worth:
         return 0.0
     unit = index.rarity(0)
-    held = known & reading.titles.union(*reading.sentences)
+    held = asked.proofs.keys() & reading.titles.union(*reading.sentences)
     found = [word.found(held) for word in words]
-    sentence = max((_found(words, reading.titles | sentence) for sentence in reading.sentences), default=0.0)
+    sentence = max((asked.found(reading.titles | sentence) for sentence in reading.sentences), default=0.0)
     unknown = sum(word.worth for word in words if not word.stems)
     evidence = (
-        _FIT.passage * sum(found) / asked
-        + _FIT.sentence * sentence / asked
-        + _FIT.document * _found(words, known & index.document(passage)) / asked
-        + _FIT.agreement * _agreement(words, known, reading)
+        _FIT.passage * sum(found) / worth
+        + _FIT.sentence * sentence / worth
+        + _FIT.document * asked.found(index.document(passage)) / worth
+        + _FIT.agreement * _agreement(asked, reading)
         + _FIT.words
         * sum(1 for word, value in zip(words, found, strict=True) if value and word.worth > unit / 5)
         - _FIT.rarest * max(found) / unit
@@ -160,7 +179,3 @@ def _fit(index: Index, words: list[Wanted], known: Set[str], passage: Passage, r
         - _FIT.nothing
     )
     return round(1 / (1 + math.exp(-evidence)), 4)
-
-
-def _found(words: list[Wanted], held: Set[str]) -> float:
-    return sum(word.found(held) for word in words)

@@ -20,9 +20,11 @@ from parlour.llm.words import (
     variants,
 )
 
-# What a word with one typing error proves, and how short it may be to be mended at all.
+# What a word with one typing error proves, and how short and long it may be to be mended at all: the work
+# grows with the square of its length, and a message may be one word of ten thousand letters.
 _TYPO = 0.8
 _TYPO_MINIMUM = 5
+_TYPO_MAXIMUM = 24
 
 # Words of earlier questions help a follow-up to find its subject, but must not drown what is new in it.
 _EARLIER = 0.4
@@ -120,7 +122,7 @@ def _mended(index: Index, near: set[str]) -> dict[str, float]:
 
 def _one_error_away(word: str) -> Iterator[str]:
     """Yield all words one letter away, with the same first letter."""
-    if len(word) < _TYPO_MINIMUM or not word.isascii() or not word.isalpha():
+    if not _TYPO_MINIMUM <= len(word) <= _TYPO_MAXIMUM or not word.isascii() or not word.isalpha():
         return
     for place in range(1, len(word) + 1):
         before, after = word[:place], word[place:]
