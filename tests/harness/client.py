@@ -178,9 +178,9 @@ class RawConnection:
     writer: asyncio.StreamWriter
     headers: Mapping[str, str]
 
-    async def write(self, method: str, path: str, body: Json) -> None:
+    async def write(self, method: str, path: str, body: Json | None = None) -> None:
         """Send a request, and read nothing."""
-        data = json.dumps(body).encode()
+        data = b"" if body is None else json.dumps(body).encode()
         headers = {**self.headers, "Content-Type": "application/json", "Content-Length": str(len(data))}
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         self.writer.write("\r\n".join([*lines, "", ""]).encode() + data)
