@@ -332,7 +332,8 @@ async def serving(wanted: Settings, *, wait: bool = True) -> AsyncIterator[Serve
     try:
         async with aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(limit=0),
+            # A new connection for each request: an idle one may be closed by the server just as it is used.
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
             timeout=aiohttp.ClientTimeout(total=60),
         ) as http:
             served = Served(url, app, http, links)
