@@ -36,7 +36,7 @@ class Bench:
     @property
     def rounds(self) -> int:
         """How often the contenders take turns."""
-        return 2 if self.quick else 5
+        return 1 if self.quick else 3
 
     def ask(self, server: Server, **job: Any) -> Seen:  # noqa: ANN401 - the fields of a job
         """Let readers do a job with ``server`` and return what they saw. Raises BrokenMeasure."""

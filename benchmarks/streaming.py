@@ -55,9 +55,10 @@ def first_word(bench: Bench) -> list[Figure]:
 
 def ten_readers(bench: Bench) -> list[Figure]:
     """CPU of a relayed token: ten readers at 100 tokens/s, answers of 200 tokens."""
+    answers = 1 if bench.quick else 3
 
     def job(side: str) -> Seen:
-        return bench.ask(bench.contenders[side], readers=10, answers=2, tokens=200, rate=100)
+        return bench.ask(bench.contenders[side], readers=10, answers=answers, tokens=200, rate=100)
 
     seen = _alternating(tuple(bench.contenders), job, bench.rounds)
     cost = {side: _per_token(each) for side, each in seen.items()}
@@ -87,14 +88,22 @@ def ten_readers(bench: Bench) -> list[Figure]:
 
 def hundred_streams(bench: Bench) -> list[Figure]:
     """CPU of a relayed token while 100 streams are open at 50 tokens/s: begin and end do not count."""
-    window = 3.0 if bench.quick else 5.0
+    ramp, settle, window = (0.5, 0.5, 2.0) if bench.quick else (1.0, 1.0, 4.0)
 
     def job(side: str) -> Seen:
-        tokens = int((window + 2.5) * 50)  # the first to come is still there when the window closes
+        tokens = int(
+            (ramp + settle + window + 0.5) * 50
+        )  # the first to come is still there when the window closes
         return bench.ask(
-            bench.contenders[side], readers=100, answers=1, tokens=tokens, rate=50, ramp=1.0, settle=1.0,
+            bench.contenders[side],
+            readers=100,
+            answers=1,
+            tokens=tokens,
+            rate=50,
+            ramp=ramp,
+            settle=settle,
             window=window,
-        )  # fmt: skip
+        )
 
     sides = tuple(bench.contenders)
     seen = _alternating(sides, job, bench.rounds)
@@ -128,7 +137,7 @@ def fixed_cost(bench: Bench) -> list[Figure]:
 
 def long_answers(bench: Bench) -> list[Figure]:
     """Cost of a token in an answer of 1,600 tokens over one of 400: nothing may grow with the answer."""
-    rate = 400
+    rate = 800 if bench.quick else 400
 
     def job(length: str) -> Seen:
         return bench.ask(
@@ -153,10 +162,10 @@ LATE_MS = 100
 
 def open_streams(bench: Bench) -> list[Figure]:
     """How many streams at 50 tokens/s one process carries, 95 of 100 words within 100 ms."""
-    levels = (400,) if bench.quick else (160, 320, 400, 480, 560, 640)
+    levels = (400,) if bench.quick else (240, 400, 520, 640)
     carried: dict[str, float] = {}
     lateness: dict[str, float] = {}
-    for side in (RELAY, SQLITE):
+    for side in (SQLITE,) if bench.quick else (RELAY, SQLITE):
         carried[side] = 0
         for level in levels:
             late = _lateness(bench, side, level)
@@ -167,7 +176,9 @@ def open_streams(bench: Bench) -> list[Figure]:
             if late > LATE_MS:
                 break
             carried[side] = level
-    sides = {RELAY: [carried[RELAY]], **{f"{side}, p95 ms at 400": [late] for side, late in lateness.items()}}
+    sides = {f"{side}, p95 ms at 400": [late] for side, late in lateness.items()}
+    if RELAY in carried:
+        sides[RELAY] = [carried[RELAY]]
     return [
         figure(
             f"Open streams at 50 tokens/s, p95 at most {LATE_MS} ms late ({SQLITE})",
@@ -192,13 +203,19 @@ def _lateness(bench: Bench, side: str, level: int) -> float:
 
 def memory_of_streams(bench: Bench) -> list[Figure]:
     """Memory that each open stream takes."""
-    readers = 200
+    readers = 100 if bench.quick else 200
 
     def job(side: str) -> Seen:
         return bench.ask(
-            bench.contenders[side], readers=readers, answers=1, tokens=60, rate=10, ramp=2.0, settle=0.5,
-            window=0.5,
-        )  # fmt: skip
+            bench.contenders[side],
+            readers=readers,
+            answers=1,
+            tokens=25,
+            rate=10,
+            ramp=1.5,
+            settle=0.3,
+            window=0.3,
+        )
 
     seen = _alternating((RELAY, SQLITE), job, bench.rounds)
     taken = {
