@@ -58,7 +58,7 @@ bench: setup-dev ## Measure against a bare relay in the same run; writes benchma
 	@exec $(PYTHON) -m benchmarks $(ARGS)
 
 .PHONY: soak
-soak: setup-dev ## Run the long tests: hundreds of kills under load, hours of streams
+soak: setup-dev ## Run the long tests: hundreds of kills under load
 	@exec $(PYTHON) -m pytest -m soak $(ARGS)
 
 .PHONY: clean
