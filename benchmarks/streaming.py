@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from benchmarks.bench import POSTGRES, RELAY, SQLITE, Bench
 from benchmarks.figures import Figure, figure, percentile, ratios
+from benchmarks.processes import Server, start_parlour, start_relay
 from benchmarks.workers.client import Seen
 
 Jobs = dict[str, list[Seen]]
@@ -202,32 +203,30 @@ def _lateness(bench: Bench, side: str, level: int) -> float:
 
 
 def memory_of_streams(bench: Bench) -> list[Figure]:
-    """Memory that each open stream takes."""
-    readers = 100 if bench.quick else 200
-
-    def job(side: str) -> Seen:
-        return bench.ask(
-            bench.contenders[side],
-            readers=readers,
-            answers=1,
-            tokens=25,
-            rate=10,
-            ramp=1.5,
-            settle=0.3,
-            window=0.3,
-        )
-
-    seen = _alternating((RELAY, SQLITE), job, bench.rounds)
-    taken = {
-        side: [max(0, each.memory_during - each.memory_before) / readers / 1024 for each in seen[side]]
-        for side in seen
-    }
+    """Memory that each open stream takes: of fresh servers, what many streams take more than fewer did."""
+    few, many = (50, 150) if bench.quick else (100, 300)
+    taken: dict[str, list[float]] = {RELAY: [], SQLITE: []}
+    for round_ in range(bench.rounds):
+        for side in taken:
+            folder = bench.folder / f"memory-{round_}-{side.replace(' ', '-')}"
+            server = (start_relay if side == RELAY else start_parlour)(folder, bench.upstream)
+            try:
+                before, during = (_memory(bench, server, readers) for readers in (few, many))
+            finally:
+                server.stop()
+            taken[side].append(max(0, during - before) / (many - few) / 1024)
     return [
         figure(
-            f"Memory of an open stream, {readers} at once ({SQLITE})",
+            f"Memory of an open stream ({SQLITE})",
             "KiB",
             taken[SQLITE],
             target=40,
             sides={RELAY: taken[RELAY]},
         )
     ]
+
+
+def _memory(bench: Bench, server: Server, readers: int) -> int:
+    """Return the memory of a server while so many streams are open and each has said something."""
+    seen = bench.ask(server, readers=readers, answers=1, tokens=30, rate=10, ramp=2.0, settle=0.3, window=0.3)
+    return seen.memory_during
