@@ -8,6 +8,7 @@ What each figure means stands in benchmarks/README.md.
 
 import argparse
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -37,6 +38,7 @@ MEASURES: dict[str, Callable[[Bench], list[Figure]]] = {
 def main() -> int:
     """Measure what was asked for, show it, write it down; 0 when every target is met."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the contenders are ended on the way out
     figures: list[Figure] = []
     failures: list[str] = []
     with tempfile.TemporaryDirectory(prefix="parlour-bench-", dir=options.folder) as name:
