@@ -220,7 +220,9 @@ class Parlour:
         budget = RetryBudget()
         self._models["openai"] = _openai(settings, settings.openai.model, session, budget)
         if settings.provider == "openai":
-            self.titles.model = _openai(settings, settings.openai.model_for_small_work, session, budget)
+            self.titles.model = _openai(
+                settings, settings.openai.model_for_small_work or settings.openai.model, session, budget
+            )
 
     async def _database_health(self) -> Health:
         try:

@@ -30,7 +30,8 @@ from parlour.app import create_app
 from parlour.entrypoints.cli.serving import listen
 from parlour.entrypoints.http.connections import BoundedConnection
 from parlour.settings import Settings
-from parlour.settings.model import ChatSettings, KnowledgeSettings, OpenAISettings, ServerSettings
+from parlour.settings.model import ChatSettings, KnowledgeSettings, ServerSettings
+from parlour.settings.providers import OpenAISettings
 from parlour.wiring import Parlour
 from tests.fakes.provider import FakeProvider, Request
 from tests.harness.sse import EventReader, Frame

@@ -1,8 +1,8 @@
 """The protocol that every language model speaks here: a prompt in, a stream of events out."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from parlour.vocabulary.citation import Passage
 from parlour.vocabulary.messages import FinishReason
@@ -10,20 +10,58 @@ from parlour.vocabulary.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One thing that was said before."""
+class Image:
+    """A picture for models that see: its media type, such as ``image/png``, and its bytes."""
 
-    role: Literal["user", "assistant"]
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A wish of the model to have a tool called. ``arguments`` is a JSON object as the model wrote it.
+
+    As an event it comes whole, however many pieces the provider sent it in.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One thing that was said before.
+
+    Only a user's turn has ``images``; only an assistant's has ``tool_calls``, and a ``tool`` turn with the
+    result, naming its call by ``tool_call_id``, follows each of them.
+    """
+
+    role: Literal["user", "assistant", "tool"]
     content: str
+    images: tuple[Image, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may wish to have called; ``parameters`` is a JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """All that a model is given.
 
-    ``turns`` are in the order they were said and end with the newest user message. ``passages`` are
-    numbered from 1 by their place; an answer points to them as ``[1]``. ``partial`` is what this reply
-    has already said: the model goes on right after it and must not repeat it.
+    ``turns`` are in the order they were said and end with the newest user message (or with results of
+    tools). ``passages`` are numbered from 1 by their place; an answer points to them as ``[1]``. ``partial``
+    is what this reply has already said: the model goes on right after it and must not repeat it.
+    ``tool_choice`` is ``auto``, ``none``, ``required`` or the name of a tool. ``output_schema`` asks for an
+    answer that is JSON of this schema. What is None or empty is left to the provider.
     """
 
     system: str
@@ -32,6 +70,11 @@ class Prompt:
     partial: str = ""
     max_tokens: int | None = None
     temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str | None = None
+    output_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +92,15 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """From here on this model answers. Comes first, and again after each fallback; ``why`` is for people."""
+
+    provider: str
+    model: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The end, always the last event. ``usage`` is None where the provider did not report it."""
 
@@ -56,7 +108,7 @@ class Finish:
     usage: Usage | None = None
 
 
-ModelEvent = Text | Sources | Finish
+ModelEvent = Text | Sources | ToolCall | Chosen | Finish
 
 
 class Model(Protocol):

@@ -13,7 +13,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from parlour.settings.model import Section, Settings
+from parlour.settings.declaring import Section
+from parlour.settings.model import Settings
 
 CONFIG_FILE = "parlour.toml"
 PREFIX = "PARLOUR_"
@@ -25,6 +26,15 @@ SAMPLE_SECRETS = re.compile(
     r"secret|change.?me|password|example|default|your[-_ ]|jwt.token|insecure|development|testing|123456",
     re.IGNORECASE,
 )
+
+
+# Ollama is looked for on this machine, so its absence shows only later.
+MISSING_PROVIDER = {
+    "openai": "OpenAI has no key. Set OPENAI_API_KEY, or OPENAI_BASE_URL for a server that needs none.",
+    "anthropic": "Anthropic has no key. Set ANTHROPIC_API_KEY.",
+    "gemini": "Gemini has no key. Set GEMINI_API_KEY.",
+    "compatible": "there is no such server. Set PARLOUR_COMPATIBLE_BASE_URL.",
+}
 
 
 class SettingsError(Exception):
@@ -61,6 +71,18 @@ class _Leaf:
         extra = self.field.json_schema_extra
         assert isinstance(extra, dict)  # noqa: S101 - every leaf is declared by _setting
         return str(extra["env"])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        extra = self.field.json_schema_extra
+        assert isinstance(extra, dict)  # noqa: S101 - as above
+        also = extra["also"]
+        assert isinstance(also, list)  # noqa: S101 - as above
+        return (self.env, *map(str, also))
+
+    def given_in(self, environ: Mapping[str, str]) -> str | None:
+        """Return its text in the environment; an empty one is none."""
+        return next((environ[name] for name in self.names if environ.get(name)), None)
 
 
 def _leaves(model: type[BaseModel] = Settings, path: tuple[str, ...] = ()) -> Iterator[_Leaf]:
@@ -113,7 +135,7 @@ def load(
     """
     environ = os.environ if environ is None else environ
     leaves = tuple(_leaves())
-    from_environment = {leaf.path: environ[leaf.env] for leaf in leaves if environ.get(leaf.env)}
+    from_environment = {leaf.path: text for leaf in leaves if (text := leaf.given_in(environ)) is not None}
     file = _find_file(config, environ)
     tree = _read_file(file) if file else {}
     problems = [*_unknown_names(environ, leaves), *_unknown_keys(tree, file, leaves)]
@@ -228,11 +250,8 @@ def _mistake(
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
-    if settings.models.default_provider == "openai" and not settings.openai.configured:
-        yield (
-            "PARLOUR_DEFAULT_PROVIDER is 'openai', but OpenAI has no key. "
-            "Set OPENAI_API_KEY, or OPENAI_BASE_URL for a server that needs none."
-        )
+    if (chosen := settings.models.default_provider) in MISSING_PROVIDER and chosen not in settings.providers:
+        yield f"PARLOUR_DEFAULT_PROVIDER is {chosen!r}, but {MISSING_PROVIDER[chosen]}"
     if settings.production:
         yield from _weak(settings)
 

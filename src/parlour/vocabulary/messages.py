@@ -34,3 +34,4 @@ class FinishReason(StrEnum):
     LENGTH = "length"
     STOPPED = "stopped"
     FILTERED = "filtered"
+    TOOL_CALLS = "tool_calls"

@@ -21,7 +21,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The person behind a request. Every row this person may see carries ``person_id``."""
+    """The person behind a request. Every row this person may see carries ``person_id``.
+
+    ``key_id`` and ``scopes`` are set when an API key speaks for them: it may do no more than its scopes say.
+    ``plan`` names the allowances they have; ``address`` is where the request came from, empty where there is
+    no request.
+    """
 
     person_id: str
     role: Role = Role.VISITOR
+    key_id: str | None = None
+    scopes: frozenset[str] | None = None
+    plan: str | None = None
+    address: str = ""

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from parlour.features.assistants.service import Agent
-from parlour.llm.model import Finish, Prompt, Sources, Text
+from parlour.llm.model import Chosen, Finish, Prompt, Sources, Text, ToolCall
 from parlour.vocabulary.citation import Citation, Passage
 
 QUOTE_LENGTH = 600  # characters of a passage that travel with a citation; enough to judge it by
@@ -22,7 +22,7 @@ class Cited:
     citation: Citation
 
 
-LoopEvent = Text | Cited | Finish
+LoopEvent = Text | Cited | Chosen | ToolCall | Finish
 
 
 async def loop(agent: Agent, prompt: Prompt) -> AsyncGenerator[LoopEvent, None]:
