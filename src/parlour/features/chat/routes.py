@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 
+from parlour.features.chat.log.frames import frames
 from parlour.features.chat.replies import Replies
 from parlour.features.chat.schemas import (
     FeedbackBody,
@@ -18,7 +19,6 @@ from parlour.features.chat.schemas import (
     session_json,
 )
 from parlour.features.chat.service import Conversations
-from parlour.features.chat.streaming import frames
 from parlour.features.chat.values import Accepted, Page, Row, Run, SessionQuery
 from parlour.features.people.guards import Caller
 from parlour.infra.observability.metrics import Metrics
@@ -60,7 +60,7 @@ class _Shape:
         run = accepted.run
         headers = {"Idempotent-Replayed": "true"} if accepted.replayed else {}
         if stream or wants_events(request):
-            return EventStream(frames(self._replies, run, BEGINNING, self._metrics), headers)
+            return EventStream(frames(self._replies.follow, run, BEGINNING, self._metrics), headers)
         message = await self._replies.reply(principal, run)
         if message is None:
             return JsonResponse(run_json(run) | {"status": "streaming"}, 202, headers)
@@ -207,7 +207,7 @@ def _add_runs(router: APIRouter, replies: Replies, metrics: Metrics) -> None:
         place = Position.parse(last_event_id or after)
         if _wants_json(request):
             return JsonResponse(await _polled(replies, run, place, wait))
-        return EventStream(frames(replies, run, place, metrics))
+        return EventStream(frames(replies.follow, run, place, metrics))
 
     @router.post("/runs/{run_id}/stop")
     async def stop(principal: Caller, run_id: str) -> Response:

@@ -1,21 +1,20 @@
 """Follows a run and writes it as Server-Sent Events."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from parlour.features.chat.log.live import StreamCut
-from parlour.features.chat.replies import Replies
 from parlour.features.chat.values import Run
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.web.sse import DONE
 from parlour.vocabulary.events import BEGINNING, Entry, EventKind, Position
 
+Follow = Callable[[Run, Position], AsyncGenerator[list[Entry], None]]
+
 _DRAINING = Entry(BEGINNING, EventKind.DRAINING, b"{}").sse
 
 
-async def frames(
-    replies: Replies, run: Run, after: Position, metrics: Metrics
-) -> AsyncGenerator[bytes, None]:
+async def frames(follow: Follow, run: Run, after: Position, metrics: Metrics) -> AsyncGenerator[bytes, None]:
     """Yield frames of everything after a position, then ``[DONE]``; an empty one is a heartbeat.
 
     Events that are there at once go out in one piece. A stream that has to be taken up again elsewhere ends
@@ -23,7 +22,7 @@ async def frames(
     """
     metrics.stream_opened(resumed=after != BEGINNING)
     try:
-        async with aclosing(replies.follow(run, after)) as batches:
+        async with aclosing(follow(run, after)) as batches:
             async for entries in batches:
                 if len(entries) == 1:
                     yield entries[0].sse
