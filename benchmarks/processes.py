@@ -111,7 +111,9 @@ def _plain_environment() -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("PARLOUR_", "OPENAI_", "PYTHON"))
+        if not name.startswith(
+            ("PARLOUR_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "OLLAMA_", "PYTHON")
+        )
     }
     return kept | {"PYTHONPATH": str(ROOT)}
 
@@ -137,6 +139,10 @@ def start_parlour(folder: Path, upstream: Server, database_url: str | None = Non
         "PARLOUR_PORT": str(port),
         "PARLOUR_DATA_DIR": str(folder / "data"),
         "PARLOUR_LOG_FORMAT": "json",
+        # On, and out of the way: what is measured is their cost.
+        "PARLOUR_REQUESTS_PER_MINUTE": "1000000",
+        "PARLOUR_TOKENS_PER_MINUTE": "1000000000",
+        "PARLOUR_STREAMS_PER_PERSON": "10000",
         "OPENAI_BASE_URL": _base_url(upstream),
         "OPENAI_API_KEY": "sk-of-the-benchmark",
     }

@@ -26,7 +26,21 @@ SHOWN_LINES = 80
 # leaves must still be free when it starts again.
 PORTS = range(15_000, 32_000)
 # What would change the server's behaviour, or slow its start, if it came from the developer's shell.
-FOREIGN = ("PARLOUR_", "OPENAI_", "PYTHONDONTWRITEBYTECODE", "PYTHONASYNCIODEBUG")
+AMPLE = {
+    "PARLOUR_REQUESTS_PER_MINUTE": "1000000",
+    "PARLOUR_TOKENS_PER_MINUTE": "1000000000",
+    "PARLOUR_STREAMS_PER_PERSON": "10000",
+}
+FOREIGN = (
+    "PARLOUR_",
+    "OPENAI_",
+    "ANTHROPIC_",
+    "GEMINI_",
+    "GOOGLE_",
+    "OLLAMA_",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONASYNCIODEBUG",
+)
 
 
 class ServerProcess:
@@ -41,6 +55,7 @@ class ServerProcess:
             "PARLOUR_PORT": str(self.port),
             "PARLOUR_LOG_FORMAT": "json",
             "PARLOUR_KNOWLEDGE": "off",
+            **AMPLE,
             **(environment or {}),
         }
         self._process: asyncio.subprocess.Process | None = None

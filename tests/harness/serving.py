@@ -30,12 +30,17 @@ from parlour.app import create_app
 from parlour.entrypoints.cli.serving import listen
 from parlour.entrypoints.http.connections import BoundedConnection
 from parlour.settings import Settings
+from parlour.settings.declaring import Section
+from parlour.settings.limits import LimitSettings
 from parlour.settings.model import ChatSettings, KnowledgeSettings, ServerSettings
 from parlour.settings.providers import OpenAISettings
 from parlour.wiring import Parlour
 from tests.fakes.provider import FakeProvider, Request
 from tests.harness.sse import EventReader, Frame
 
+AMPLE = LimitSettings(
+    requests_per_minute=1_000_000, tokens_per_minute=1_000_000_000, streams_per_person=10_000
+)
 PATIENCE = 20.0  # for what must happen at all; how fast is measured elsewhere
 
 
@@ -47,18 +52,24 @@ def settings(
     knowledge: bool = False,
     drain_seconds: float = 0.0,
     chat: ChatSettings | None = None,
+    limits: LimitSettings | None = None,
+    **sections: Section,
 ) -> Settings:
-    """Return settings for a server with ``provider`` as its model, or with the built-in one."""
+    """Return settings for a server with ``provider`` as its model, or with the built-in one.
+
+    Limits are there and out of the way unless given; any other section can be given by its name.
+    """
     openai = OpenAISettings()
     if provider is not None:
         openai = OpenAISettings(api_key=SecretStr("sk-test"), base_url=provider.base_url, model="fake")
+    given: dict[str, Any] = {"openai": openai, "limits": limits or AMPLE, **sections}
     return Settings(
         data_dir=folder,
         database_url=None if url is None else SecretStr(url),
         server=ServerSettings(drain_seconds=drain_seconds),
         knowledge=KnowledgeSettings(enabled=knowledge),
-        openai=openai,
         chat=chat or ChatSettings(),
+        **given,
     )
 
 
