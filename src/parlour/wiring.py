@@ -11,6 +11,7 @@ import structlog
 
 from parlour import __version__
 from parlour.features.assistants.service import Assistant, Assistants, Suggestion
+from parlour.features.chat.answer import Answerer
 from parlour.features.chat.log.journal import Journal
 from parlour.features.chat.log.reading import Log
 from parlour.features.chat.reaper import Reaper
@@ -99,9 +100,13 @@ class Parlour:
             database=self.database,
             log=log,
             lease=lease,
-            assistants=self.assistants,
-            knowledge=self.knowledge,
-            budget=Budget(messages=settings.chat.history_limit),
+            answerer=Answerer(
+                database=self.database,
+                assistants=self.assistants,
+                knowledge=self.knowledge,
+                budget=Budget(messages=settings.chat.history_limit),
+                metrics=self.metrics,
+            ),
             metrics=self.metrics,
             remember=remember,
             after_turn=self.titles.after_turn,

@@ -25,12 +25,13 @@ SHOWN_LINES = 80
 # Below the range from which the system takes ports for outgoing connections: a port that a killed server
 # leaves must still be free when it starts again.
 PORTS = range(15_000, 32_000)
-# What would change the server's behaviour, or slow its start, if it came from the developer's shell.
+# Limits are on, and out of the way of what is tested.
 AMPLE = {
     "PARLOUR_REQUESTS_PER_MINUTE": "1000000",
     "PARLOUR_TOKENS_PER_MINUTE": "1000000000",
     "PARLOUR_STREAMS_PER_PERSON": "10000",
 }
+# What would change the server's behaviour, or slow its start, if it came from the developer's shell.
 FOREIGN = (
     "PARLOUR_",
     "OPENAI_",

@@ -7,49 +7,30 @@ while tokens flow.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
 
 import structlog
 
-from parlour.features.assistants.loop import Cited, loop
-from parlour.features.assistants.service import Agent, Assistants
+from parlour.features.chat.answer import Answerer, milliseconds_since, patiently
 from parlour.features.chat.log.live import LiveRun
 from parlour.features.chat.log.reading import Log
 from parlour.features.chat.outcomes import describe_failure, settle
-from parlour.features.chat.schemas import citation_json, end_event, meta_event, outcome_row, start_event
-from parlour.features.chat.store import accepting, runs, sessions
+from parlour.features.chat.schemas import end_event, outcome_row, start_event
+from parlour.features.chat.store import accepting, runs
 from parlour.features.chat.store.accepting import RememberPerson
 from parlour.features.chat.titles import first_words
 from parlour.features.chat.values import Accepted, Lease, LeaseLost, Outcome, Run, Send
-from parlour.features.context.window import Budget, build
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.storage.database import WORKER, Database
-from parlour.llm.model import Finish, Text, Turn
-from parlour.vocabulary.citation import Passage
 from parlour.vocabulary.errors import Unavailable
 from parlour.vocabulary.events import Entry, EventKind
 from parlour.vocabulary.messages import FinishReason, MessageRole, Status
 from parlour.vocabulary.principal import Principal
 
 OWNERS_AT_MOST = 5  # a run that outlived so many owners probably ends them: it fails instead of trying on
-STORAGE_RETRY_SECONDS = 0.5
-STORAGE_PATIENCE_SECONDS = 30.0  # P-21: an answer waits so long in memory for a database that is away
-
-T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
-
-
-class Lookup(Protocol):
-    """What knowledge offers to a turn."""
-
-    async def search(self, question: str, *, earlier: Sequence[str] = ()) -> tuple[Passage, ...]:
-        """Return passages that may answer ``question``, asked after ``earlier`` ones, best first."""
-        ...
-
 
 AfterTurn = Callable[[Run, Outcome], Coroutine[None, None, None]]
 
@@ -63,9 +44,7 @@ class Turns:
         database: Database,
         log: Log,
         lease: Lease,
-        assistants: Assistants,
-        knowledge: Lookup,
-        budget: Budget,
+        answerer: Answerer,
         metrics: Metrics,
         remember: RememberPerson,
         after_turn: AfterTurn,
@@ -74,9 +53,7 @@ class Turns:
         self._database = database
         self._log = log
         self._lease = lease
-        self._assistants = assistants
-        self._knowledge = knowledge
-        self._budget = budget
+        self._answerer = answerer
         self._metrics = metrics
         self._remember = remember
         self._after_turn = after_turn
@@ -177,8 +154,9 @@ class Turns:
         outcome = Outcome()
         try:
             if live is None:
-                live = self._log.open(run, await _patiently(lambda: self._log.stored_text(run)))
-            await self._answer(run, live, outcome)
+                live = self._log.open(run, await patiently(lambda: self._log.stored_text(run)))
+            self._begin_log(run, live)
+            await self._answerer.answer(run, live, outcome)
         except asyncio.CancelledError:
             if live is not None and live.lost:
                 self._log.close(live)  # whoever has the run now says the rest
@@ -197,34 +175,6 @@ class Turns:
         if live is not None:
             await self._finish(run, live, outcome)
 
-    async def _answer(self, run: Run, live: LiveRun, outcome: Outcome) -> None:
-        """Search, build the prompt, and let the agent speak into the log."""
-        self._begin_log(run, live)
-        agent = self._assistants.choose(run.assistant_id, run.model)
-        outcome.agent, outcome.model, outcome.provider = agent.name, agent.model.name, agent.model.provider
-        turns = await self._history(run)
-        live.append(EventKind.STATUS, {"stage": "searching"})
-        begun = time.perf_counter()
-        earlier = [turn.content for turn in turns[:-1] if turn.role == "user"]
-        passages = await self._knowledge.search(turns[-1].content, earlier=earlier)
-        self._metrics.stage("searching", time.perf_counter() - begun)
-        outcome.prompt = prompt = build(
-            system=agent.system_prompt, turns=turns, passages=passages, budget=self._budget, partial=live.text
-        )
-        live.append(*meta_event(outcome_row(outcome)))
-        live.append(EventKind.STATUS, {"stage": "waiting"})
-        async with aclosing(loop(agent, prompt)) as events:
-            async for event in events:
-                if isinstance(event, Text):
-                    if outcome.ttft_ms is None:
-                        self._first_word(run, agent, outcome)
-                    live.append_text(event.content)
-                elif isinstance(event, Cited):
-                    outcome.citations.append(event.citation)
-                    live.append(EventKind.CITATION, citation_json(event.citation))
-                elif isinstance(event, Finish):
-                    outcome.finish_reason, outcome.usage = event.reason, event.usage
-
     def _begin_log(self, run: Run, live: LiveRun) -> None:
         if run.fence > OWNERS_AT_MOST:
             raise Unavailable("The answer broke off several times. Your question is kept; try again.")
@@ -232,25 +182,6 @@ class Turns:
             # Readers of an earlier owner may hold more than it got stored.
             live.append(EventKind.REWIND, {"length": live.length})
         live.append(*start_event(run))
-
-    async def _history(self, run: Run) -> list[Turn]:
-        rows = await _patiently(
-            lambda: self._database.read(
-                WORKER,
-                lambda connection: sessions.history(
-                    connection, run.session_id, run.user_message_id, self._budget.messages + 1
-                ),
-            )
-        )
-        return [
-            Turn("user" if row.role == MessageRole.USER.value else "assistant", row.content)
-            for row in rows
-            if row.content
-        ]
-
-    def _first_word(self, run: Run, agent: Agent, outcome: Outcome) -> None:
-        outcome.ttft_ms = _milliseconds_since(run.created_at)
-        self._metrics.first_token(agent.model.provider, outcome.ttft_ms / 1000)
 
     async def _finish(self, run: Run, live: LiveRun, outcome: Outcome) -> None:
         """Store how it came out, then show the end, then begin what waited for it."""
@@ -277,7 +208,7 @@ class Turns:
 
     async def _end(self, run: Run, live: LiveRun, outcome: Outcome) -> Run | None:
         outcome.content = live.text
-        outcome.latency_ms = _milliseconds_since(run.created_at)
+        outcome.latency_ms = milliseconds_since(run.created_at)
         settle(outcome)
         async with live.writing:
             entries = live.ending(*end_event(outcome_row(outcome)))
@@ -287,7 +218,7 @@ class Turns:
 
     async def _store_end(self, run: Run, outcome: Outcome, entries: list[Entry]) -> Run | None:
         now = datetime.now(UTC)
-        return await _patiently(
+        return await patiently(
             lambda: self._database.write(
                 WORKER,
                 lambda connection: runs.finish(connection, self._lease, run, outcome, entries, now=now),
@@ -308,19 +239,3 @@ class Turns:
             ttft_ms=outcome.ttft_ms,
             error=outcome.error and outcome.error["code"],
         )
-
-
-async def _patiently(work: Callable[[], Coroutine[None, None, T]]) -> T:
-    """Do a unit of work; a database that is away is asked again, until patience ends."""
-    deadline = time.monotonic() + STORAGE_PATIENCE_SECONDS
-    while True:
-        try:
-            return await work()
-        except Unavailable:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(STORAGE_RETRY_SECONDS)
-
-
-def _milliseconds_since(moment: datetime) -> int:
-    return max(0, round((datetime.now(UTC) - moment).total_seconds() * 1000))
