@@ -1,4 +1,4 @@
-"""The only file that picks implementations: from settings to the living server."""
+"""The living server: its parts, and the order in which they begin and end."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
