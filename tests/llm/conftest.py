@@ -17,7 +17,9 @@ KEY = "sk-a-key-that-nobody-may-see"
 class MakeModel(Protocol):
     """Make an adapter for the fake provider."""
 
-    def __call__(self, name: str = ..., *, timeouts: Timeouts = ..., base_url: str = ...) -> OpenAICompatible:
+    def __call__(
+        self, name: str = ..., *, timeouts: Timeouts = ..., base_url: str = ..., api_key: str = ...
+    ) -> OpenAICompatible:
         """Return an adapter for the model ``name``."""
         ...
 
@@ -40,11 +42,13 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 def make_model(provider: FakeProvider, session: aiohttp.ClientSession) -> MakeModel:
     """Return a maker of adapters."""
 
-    def make(name: str = "fake", *, timeouts: Timeouts | None = None, base_url: str = "") -> OpenAICompatible:
+    def make(
+        name: str = "fake", *, timeouts: Timeouts | None = None, base_url: str = "", api_key: str = KEY
+    ) -> OpenAICompatible:
         return OpenAICompatible(
             session=session,
             base_url=base_url or provider.base_url,
-            api_key=KEY,
+            api_key=api_key,
             model=name,
             timeouts=timeouts,
         )

@@ -8,7 +8,7 @@ import pytest
 
 from parlour.llm.model import Finish, Prompt, Text, Turn
 from parlour.llm.providers.openai_compatible import OpenAICompatible
-from parlour.vocabulary.errors import BadKey, Garbled, ProviderError, Unreachable
+from parlour.vocabulary.errors import BadKey, Garbled, ProviderError, Rejected, Unreachable
 from parlour.vocabulary.messages import FinishReason
 from parlour.vocabulary.usage import Usage
 from tests.fakes.provider import MODELS, FakeProvider
@@ -192,7 +192,7 @@ async def test_a_parameter_with_a_wrong_value_is_not_given_up(
     message = encoded("max_tokens is too large: 9. This model supports at most 8 completion tokens.")
     answer = await ask(model, question(f"[[param=max_tokens;message={message}]]", max_tokens=9))
 
-    assert type(answer.error) is ProviderError
+    assert type(answer.error) is Rejected
     assert len(provider.requests) == 1
 
 
@@ -200,7 +200,7 @@ async def test_openai_itself_gets_the_limit_under_its_new_name(session: aiohttp.
     own = OpenAICompatible(session=session, api_key=KEY)
 
     assert own.provider == "openai"
-    assert own._body(question("Hi", max_tokens=5), [])["max_completion_tokens"] == 5
+    assert own.body(question("Hi", max_tokens=5))["max_completion_tokens"] == 5
 
 
 async def test_a_redirect_is_not_followed_with_the_key(

@@ -14,8 +14,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from parlour.infra.web.outbound import open_session
 from parlour.llm.model import Finish, ModelEvent
-from parlour.llm.providers.openai_compatible import LONGEST_ANSWER, OpenAICompatible
+from parlour.llm.providers.openai_compatible import OpenAICompatible
 from parlour.llm.timeouts import Timeouts
+from parlour.llm.wire.call import LONGEST_ANSWER
 from parlour.vocabulary.errors import (
     BadKey,
     ContextTooLong,
@@ -26,6 +27,7 @@ from parlour.vocabulary.errors import (
     ProviderError,
     RateLimited,
     Refused,
+    Rejected,
     TimedOut,
     Unreachable,
 )
@@ -71,8 +73,8 @@ STATUSES: list[tuple[str, type[ProviderError]]] = [
     ("status=400;code=context_length_exceeded", ContextTooLong),  # F-006
     ("status=400;message=" + encoded("prompt is too long: 300000 tokens > 200000 maximum"), ContextTooLong),
     ("status=413", ContextTooLong),  # F-009
-    ("status=422", ProviderError),
-    ("status=400", ProviderError),
+    ("status=422", Rejected),
+    ("status=400", Rejected),
     ("status=401;code=invalid_api_key", BadKey),  # F-007
     ("status=403", BadKey),
     ("status=400;message=" + encoded("API key not valid. Please pass a valid API key."), BadKey),
@@ -415,8 +417,7 @@ async def test_a_new_key_does_not_disturb_a_running_answer(
     make_model: MakeModel, provider: FakeProvider
 ) -> None:
     """F-033: each adapter keeps the key it was made with; both share one session."""
-    old, new = make_model(), make_model()
-    new._key = "sk-the-new-one"
+    old, new = make_model(), make_model(api_key="sk-the-new-one")
     running = asyncio.create_task(ask(old, "[[n=20;dt=0.01]]"))
     await provider.arrived.wait()
     assert (await ask(new, "Hello?")).text

@@ -18,6 +18,7 @@
         ├── RateLimited         it asked us to slow down; may say for how long
         ├── ContextTooLong      the prompt does not fit
         ├── Refused             it declined the content
+        ├── Rejected            it takes no request of this form; asking again is no use
         ├── BadKey              the key is wrong or may not use this model
         ├── ModelMissing        it does not know the model
         ├── Unreachable         no connection, or it broke
@@ -161,6 +162,14 @@ class Refused(ProviderError):
     code = "refused"
     retryable = False
     sentence = "The model declined to answer this. Rephrasing the question may help."
+
+
+class Rejected(ProviderError):
+    """The provider takes no request of this form; the same one again would fare no better."""
+
+    code = "provider_rejected"
+    retryable = False
+    sentence = "The model does not take this question in the form it was sent. Choose another model."
 
 
 class BadKey(ProviderError):

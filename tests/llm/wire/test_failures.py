@@ -15,6 +15,7 @@ from parlour.vocabulary.errors import (
     ProviderError,
     RateLimited,
     Refused,
+    Rejected,
     Unreachable,
 )
 
@@ -53,11 +54,11 @@ GATEWAY = {"error": {"code": 502, "message": "Provider returned error"}}
         (200, {"error": {"type": "server_error", "message": "The server had an error"}}, Overloaded),
         (200, {"error": {"message": "something odd"}}, ProviderError),
         (402, {"error": {"message": "Insufficient Balance"}}, RateLimited),
-        (422, {"detail": [{"loc": ["body", "n"], "msg": "bad"}]}, ProviderError),  # FastAPI
+        (422, {"detail": [{"loc": ["body", "n"], "msg": "bad"}]}, Rejected),  # FastAPI
         (500, {}, Overloaded),
         (599, None, Overloaded),
         (301, None, Garbled),
-        (418, "teapot", ProviderError),
+        (418, "teapot", Rejected),
     ],
 )
 def test_each_server_in_its_own_words(status: int, body: object, kind: type[ProviderError]) -> None:

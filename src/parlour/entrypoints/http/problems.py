@@ -61,6 +61,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "provider_rate_limited": Kind(503, "The model is busy", 5),
     "context_too_long": Kind(503, "The conversation is too long"),
     "refused": Kind(503, "The model declined"),
+    "provider_rejected": Kind(503, "The model takes no such question"),
     "provider_key": Kind(503, "The model is not set up"),
     "model_missing": Kind(503, "The model is not available"),
     "provider_unreachable": Kind(503, "The model is out of reach"),

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 import orjson
 
+from parlour.llm.model import ToolCall
 from parlour.llm.wire.failures import failure, read_complaint
 from parlour.llm.wire.sse import EventReader, EventTooLarge, ServerEvent
 from parlour.llm.wire.text import TextMender
@@ -73,7 +74,9 @@ class ChatStream:
         self.refused = False
         """The provider sent a refusal in place of an answer."""
         self.lively = False
-        """The last :meth:`feed` brought a word or a thought, not only keep-alives."""
+        """The last :meth:`feed` brought a word, a thought or a part of a tool call, not only keep-alives."""
+        self.calls: list[ToolCall] = []
+        """Tool calls that are whole and were not given out yet."""
         self.readable = 0
         """How many chunks could be read."""
         self._unreadable = 0

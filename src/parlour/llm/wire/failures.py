@@ -22,6 +22,7 @@ from parlour.vocabulary.errors import (
     ProviderError,
     RateLimited,
     Refused,
+    Rejected,
     Unreachable,
 )
 
@@ -169,4 +170,6 @@ def _kind_by_status(status: int) -> type[ProviderError]:
         return Unreachable
     if status in (408, 409, 425) or status >= 500:
         return Overloaded
-    return Garbled if 300 <= status < 400 else ProviderError
+    if 300 <= status < 400:
+        return Garbled
+    return Rejected if 400 <= status < 500 else ProviderError
