@@ -10,8 +10,10 @@ from typing import Any
 import orjson
 
 from parlour.llm.model import ToolCall
-from parlour.llm.wire.events import EventAnswer, counted
+from parlour.llm.wire.events import LONGEST_ARGUMENTS, EventAnswer, arguments_of, counted
 from parlour.llm.wire.sse import ServerEvent
+from parlour.llm.wire.text import well_formed
+from parlour.vocabulary.errors import Garbled
 from parlour.vocabulary.messages import FinishReason
 from parlour.vocabulary.usage import Usage
 
@@ -58,6 +60,7 @@ class MessageStream(EventAnswer):
         self._block = -1  # the text block that is being written
         self._closed: set[int] = set()
         self._calls: dict[int, _Call] = {}
+        self._written = 0
         self._thinking = False
 
     def _piece(self, event: ServerEvent) -> str:
@@ -83,8 +86,7 @@ class MessageStream(EventAnswer):
             self._complain(document)
             return ""
         text = self._contents(document.get("content"))
-        self._count(document.get("usage"))
-        self._finish(document.get("stop_reason"))
+        self._end_message({"delta": document, "usage": document.get("usage")})
         return text
 
     def _take(self, document: dict[str, Any]) -> str:
@@ -97,10 +99,8 @@ class MessageStream(EventAnswer):
                 self._close(document.get("index"))
             case "message_start" if isinstance(message := document.get("message"), dict):
                 self._count(message.get("usage"))
-            case "message_delta":
-                self._count(document.get("usage"))
-                if isinstance(delta := document.get("delta"), dict):
-                    self._finish(delta.get("stop_reason"))
+            case "message_delta" if isinstance(document.get("delta"), dict):
+                self._end_message(document)
             case "message_stop":
                 self._done = self.over = True
             case "error":
@@ -133,7 +133,7 @@ class MessageStream(EventAnswer):
                 return _string(delta.get("text"))
             case "input_json_delta" if index in self._calls:
                 self.lively = True
-                self._calls[index].pieces.append(_string(delta.get("partial_json")))
+                self._write(self._calls[index], _string(delta.get("partial_json")))
             case "thinking_delta" | "signature_delta":
                 self.lively = True
         return ""
@@ -157,16 +157,30 @@ class MessageStream(EventAnswer):
             self._close(index)
         return text
 
+    def _write(self, call: "_Call", piece: str) -> None:
+        call.pieces.append(piece)
+        self._written += len(piece)
+        if self._written > LONGEST_ARGUMENTS:
+            self._fail(Garbled(cause="the provider sent tool calls over the size limit"))
+
     def _count(self, usage: object) -> None:
         """Note what is counted so far: the start tells what was read, the end what was written."""
         if isinstance(usage, dict):
             self._counts |= {name: usage[name] for name in _USAGE if usage.get(name) is not None}
-            self.usage = usage_of(self._counts)
 
-    def _finish(self, word: object) -> None:
-        if self.finish is None:
-            self.finish = finish_of(word)
-            self.refused = self.finish is FinishReason.FILTERED
+    def _end_message(self, document: dict[str, Any]) -> None:
+        usage = document.get("usage")
+        self._count(usage)
+        if isinstance(usage, dict) and usage.get("output_tokens") is not None:
+            self.usage = usage_of(self._counts)
+        finish = finish_of(document["delta"].get("stop_reason"))
+        if self.finish is not None or finish is None:
+            return
+        if finish is FinishReason.TOOL_CALLS:
+            for index in self._calls:
+                self._close(index)  # for gateways that close no block
+        self.finish = finish
+        self.refused = finish is FinishReason.FILTERED
 
 
 class _Call:
@@ -182,8 +196,8 @@ class _Call:
     def whole(self) -> ToolCall:
         arguments = "".join(self.pieces)
         if not arguments.strip():
-            arguments = orjson.dumps(self._given if isinstance(self._given, dict) else {}).decode()
-        return ToolCall(id=self.id, name=self.name, arguments=arguments)
+            arguments = arguments_of(self._given)
+        return ToolCall(id=self.id, name=self.name, arguments=well_formed(arguments))
 
 
 def _string(value: object) -> str:

@@ -13,13 +13,16 @@ import orjson
 from parlour.llm.model import ToolCall
 from parlour.llm.wire.failures import failure, read_complaint
 from parlour.llm.wire.sse import EventReader, EventTooLarge, ServerEvent
-from parlour.llm.wire.text import TextMender
+from parlour.llm.wire.text import TextMender, well_formed
 from parlour.vocabulary.errors import Garbled, ProviderError
 from parlour.vocabulary.messages import FinishReason
 from parlour.vocabulary.usage import Usage
 
 # No model reads or writes a hundred million tokens in one call: such a count is a mistake.
 ABSURD_TOKENS = 100_000_000
+
+# All tool calls of one answer together: as long as the longest answer (see the call).
+LONGEST_ARGUMENTS = 1_000_000
 
 DONE = "[DONE]"
 """What ends a stream at OpenAI, and what gateways put at the end of everybody's."""
@@ -162,6 +165,15 @@ def counted(count: object) -> int | None:
     if count is None:
         return 0
     return count if type(count) is int and 0 <= count <= ABSURD_TOKENS else None
+
+
+def arguments_of(value: object) -> str:
+    """Write the arguments of a tool call that came as an object; an empty object for anything else."""
+    try:
+        # Not orjson, which takes neither lone surrogates nor deep nesting.
+        return well_formed(json.dumps(value, ensure_ascii=False)) if isinstance(value, dict) else "{}"
+    except RecursionError:
+        return "{}"
 
 
 def decoded(data: bytes) -> object:
