@@ -136,6 +136,7 @@ def message_json(row: Row) -> Row:
         "agent": row["agent"],
         "model": row["model"],
         "provider": row["provider"],
+        "why": row["why"],
         "citations": row["citations"] or [],
         "attachments": [],
         "usage": row["usage"],
@@ -177,6 +178,7 @@ def reply_json(run: Run, row: Row) -> Row:
         "runId": run.id,
         "model": row["model"],
         "provider": row["provider"],
+        "why": row["why"],
         "agent": row["agent"],
         "citations": row["citations"] or [],
         "usage": row["usage"],
@@ -209,6 +211,7 @@ def outcome_row(outcome: Outcome) -> Row:
         "agent": outcome.agent,
         "model": outcome.model,
         "provider": outcome.provider,
+        "why": outcome.why,
         "citations": [citation_json(citation) for citation in outcome.citations],
         "usage": usage
         and {
@@ -238,7 +241,7 @@ def start_event(run: Run) -> tuple[EventKind, Row]:
 
 def meta_event(row: Row) -> tuple[EventKind, Row]:
     """Return the event that tells who answers."""
-    return EventKind.META, {key: row[key] for key in ("agent", "model", "provider")}
+    return EventKind.META, {key: row[key] for key in ("agent", "model", "provider", "why")}
 
 
 def end_event(row: Row) -> tuple[EventKind, Row]:

@@ -30,6 +30,7 @@ sessions = Table(
     Column("metadata", Json(), nullable=False),
     Column("leaf_id", Id()),  # the message in view; its ancestors are the conversation as it is read
     Column("message_count", Integer, nullable=False),
+    Column("token_count", BigInteger, nullable=False, server_default="0"),  # of all its answers, in and out
     Column("created_at", Utc, nullable=False),
     Column("updated_at", Utc, nullable=False),
     Column("last_active_at", Utc, nullable=False),
@@ -53,6 +54,7 @@ messages = Table(
     Column("agent", Text),
     Column("model", Text),
     Column("provider", Text),
+    Column("why", Text),  # in a sentence: why this model
     Column("citations", Json()),
     Column("usage", Json()),
     Column("cost_usd", Money),
@@ -77,6 +79,8 @@ runs = Table(
     Column("place", Integer, nullable=False),  # in its session: the order of runs, whatever clocks say
     Column("status", Text, nullable=False),
     Column("model", Text),  # what the person asked for; empty means automatic
+    Column("plan", Text),  # whose allowances the run has
+    Column("key_id", Text),  # of the API key that asked
     Column("context", Json()),
     Column("owner", Text),
     Column("fence", Integer, nullable=False),

@@ -44,6 +44,8 @@ class Run:
     fence: int
     created_at: datetime
     model: str | None = None
+    plan: str | None = None
+    key_id: str | None = None
     error: dict[str, Any] | None = None
     finished_at: datetime | None = None
 
@@ -75,6 +77,7 @@ class Outcome:
     agent: str | None = None
     model: str | None = None
     provider: str | None = None
+    why: str | None = None
     citations: list[Citation] = field(default_factory=list)
     prompt: Prompt | None = None  # what the model was told, once it was
     usage: Usage | None = None

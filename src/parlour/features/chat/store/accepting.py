@@ -62,6 +62,8 @@ def _keep_run() -> Insert:
         "place": place,
         "status": case((busy.c.waits, Status.PENDING.value), else_=Status.STREAMING.value),
         "model": bindparam("model"),
+        "plan": bindparam("plan"),
+        "key_id": bindparam("key"),
         "context": bindparam("context"),
         "owner": case((busy.c.waits, null()), else_=bindparam("owner")),
         "fence": case((busy.c.waits, 0), else_=1),
@@ -209,6 +211,7 @@ def new_session(principal: Principal, *, assistant_id: str, now: datetime) -> Ro
         "metadata": {},
         "leaf_id": None,
         "message_count": 0,
+        "token_count": 0,
         "created_at": now,
         "updated_at": now,
         "last_active_at": now,
@@ -268,6 +271,8 @@ def _begin(
         "person": principal.person_id,
         "run": new_id(),
         "model": send.model or session["model"],
+        "plan": principal.plan,
+        "key": principal.key_id,
         "context": send.context,
         "owner": lease.owner,
         "lease": lease.milliseconds,
@@ -285,5 +290,7 @@ def _begin(
         fence=kept.fence,
         created_at=now,
         model=send.model or session["model"],
+        plan=principal.plan,
+        key_id=principal.key_id,
     )
     return Accepted(run, owned=run.status is Status.STREAMING)

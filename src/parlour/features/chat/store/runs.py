@@ -67,7 +67,11 @@ _END_REPLY = (
 _TOUCH_SESSION = (
     update(sessions)
     .where(sessions.c.id == bindparam("session"))
-    .values(last_active_at=bindparam("now"), updated_at=bindparam("now"))
+    .values(
+        last_active_at=bindparam("now"),
+        updated_at=bindparam("now"),
+        token_count=sessions.c.token_count + bindparam("tokens"),
+    )
 )
 _END_RUN = (
     update(runs)
@@ -146,6 +150,7 @@ def finish(
     values |= {
         "message": run.message_id,
         "session": run.session_id,
+        "tokens": outcome.usage.total if outcome.usage else 0,
         "fence": run.fence,
         "owner": lease.owner,
         "now": now,
@@ -285,6 +290,8 @@ def _run(row: Row) -> Run:
         fence=row["fence"],
         created_at=row["created_at"],
         model=row["model"],
+        plan=row["plan"],
+        key_id=row["key_id"],
         error=row["error"],
         finished_at=row["finished_at"],
     )
