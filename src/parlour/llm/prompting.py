@@ -9,9 +9,10 @@ random mark made for this one request, so that no document can close them and sp
 """
 
 import secrets
+from dataclasses import replace
 from typing import TypedDict
 
-from parlour.llm.model import Prompt
+from parlour.llm.model import Prompt, Turn
 from parlour.llm.wire.text import well_formed
 from parlour.vocabulary.citation import Passage
 
@@ -28,6 +29,12 @@ If the passages do not answer what is asked, say so plainly and do not make up a
 _GO_ON = """\
 Your answer was interrupted; what you have said so far follows as your last message. Go on right after its \
 last character. Do not repeat any of it, do not comment on the interruption and do not begin again."""
+
+
+GO_ON_NOW = """\
+Your last message was interrupted. Go on right after its last character. Do not repeat any of it, do not \
+comment on the interruption and do not begin again."""
+"""What a user's turn says after an interrupted answer, for APIs that let no model go on with its own turn."""
 
 
 class ChatMessage(TypedDict):
@@ -54,6 +61,23 @@ def chat_messages(prompt: Prompt, *, mark: str | None = None) -> list[ChatMessag
     system = [_message("system", prompt.system)] if prompt.system else []
     partial = [_message("assistant", prompt.partial)] if prompt.partial else []
     return [*system, *said, *partial]
+
+
+def turns_to_go_on(prompt: Prompt, *, mark: str | None = None) -> tuple[Turn, ...]:
+    """Return what was said, for APIs whose requests must end with a turn of the user's.
+
+    The passages stand with the newest user message, which results of tools may follow. A ``partial`` answer
+    stands as the model's own turn, and one of the user's asks it to go on. ``mark`` is random unless given.
+    """
+    turns = list(prompt.turns)
+    newest = next((at for at in reversed(range(len(turns))) if turns[at].role == "user"), None)
+    if prompt.passages and newest is not None:
+        passages = _passages(prompt.passages, mark or secrets.token_hex(8))
+        content = f"{passages}\n\n{QUESTION_HEADING}\n{turns[newest].content}"
+        turns[newest] = replace(turns[newest], content=content)
+    if prompt.partial:
+        turns += [Turn("assistant", prompt.partial), Turn("user", GO_ON_NOW)]
+    return tuple(turns)
 
 
 def _message(role: str, content: str) -> ChatMessage:
