@@ -9,8 +9,11 @@ random mark made for this one request, so that no document can close them and sp
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypedDict
+from typing import Any, TypedDict
+
+import orjson
 
 from parlour.llm.model import Prompt, Turn
 from parlour.llm.wire.text import well_formed
@@ -35,6 +38,11 @@ GO_ON_NOW = """\
 Your last message was interrupted. Go on right after its last character. Do not repeat any of it, do not \
 comment on the interruption and do not begin again."""
 """What a user's turn says after an interrupted answer, for APIs that let no model go on with its own turn."""
+
+
+_SCHEMA_RULE = """\
+Answer with one JSON document of the following JSON schema and nothing else: no words before or after it and \
+no code fence."""
 
 
 class ChatMessage(TypedDict):
@@ -78,6 +86,11 @@ def turns_to_go_on(prompt: Prompt, *, mark: str | None = None) -> tuple[Turn, ..
     if prompt.partial:
         turns += [Turn("assistant", prompt.partial), Turn("user", GO_ON_NOW)]
     return tuple(turns)
+
+
+def in_words(schema: Mapping[str, Any]) -> str:
+    """Ask for an answer of this JSON schema, for models that know no other way to be asked."""
+    return f"{_SCHEMA_RULE}\n{orjson.dumps(dict(schema)).decode()}"
 
 
 def _message(role: str, content: str) -> ChatMessage:

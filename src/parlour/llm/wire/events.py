@@ -176,6 +176,18 @@ def arguments_of(value: object) -> str:
         return "{}"
 
 
+def object_of(arguments: str) -> dict[str, Any]:
+    """Read the arguments of a tool call as an object, for APIs that take nothing else.
+
+    What the model wrote instead is kept under the name ``arguments``, so that it can see its mistake.
+    """
+    try:
+        found = orjson.loads(arguments or "{}")
+    except orjson.JSONDecodeError:
+        found = None
+    return found if isinstance(found, dict) else {"arguments": arguments}
+
+
 def decoded(data: bytes) -> object:
     """Decode one document; None where there is none to be had.
 

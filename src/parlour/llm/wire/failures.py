@@ -40,6 +40,8 @@ class Complaint:
     words: tuple[str, ...] = ()
     param: str | None = None
     status: int | None = None
+    wait: float | None = None
+    """Seconds to wait, where the error object itself says so."""
 
     def speaks_of(self, *words: str) -> bool:
         """Tell whether its code or type contains one of ``words``."""
@@ -64,6 +66,7 @@ def read_complaint(document: object) -> Complaint:
         words=tuple(words),
         param=param if isinstance(param, str) else None,
         status=_status(code),
+        wait=_wait_in(document.get("details")),
     )
 
 
@@ -79,6 +82,15 @@ def _status(code: object) -> int | None:
     if isinstance(code, str) and code.isascii() and code.isdigit():
         code = int(code)
     return code if type(code) is int and 400 <= code < 600 else None
+
+
+def _wait_in(details: object) -> float | None:
+    """Return the delay of Google's RetryInfo, written like ``34.07s``."""
+    for each in details if isinstance(details, list) else ():
+        delay = each.get("retryDelay") if isinstance(each, Mapping) else None
+        if isinstance(delay, str) and re.fullmatch(r"\d{1,10}(\.\d{1,9})?s", delay, re.ASCII):
+            return float(delay[:-1])
+    return None
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -107,10 +119,10 @@ def failure(
         status = complaint.status
     cause = cause_of(status, complaint, secret)
     # Asking again with no money left helps nobody, whatever the header says (P-15).
-    if status == 402 or complaint.speaks_of("insufficient_quota", "billing", "insufficient_balance"):
+    if status == 402 or complaint.speaks_of(*_NO_MONEY) or "credit balance is too low" in complaint.message:
         return RateLimited(cause=cause)
     kind = _DECISIVE.get(status) or _kind_by_words(complaint) or _kind_by_status(status)
-    return kind(cause=cause, retry_after=wait)
+    return kind(cause=cause, retry_after=complaint.wait if wait is None else wait)
 
 
 def cause_of(status: int, complaint: Complaint, secret: str) -> str:
@@ -130,9 +142,11 @@ _DECISIVE: dict[int, type[ProviderError]] = {
     429: RateLimited,
 }
 
+_NO_MONEY = ("insufficient_quota", "billing", "insufficient_balance")
+
 _TOO_LONG = re.compile(
     r"maximum context length|context (length|window|size)|prompt is too long|too many (input )?tokens"
-    r"|input (is )?too long|reduce the length",
+    r"|input (is )?too long|reduce the length|input token count.{0,40} exceeds",
     re.IGNORECASE,
 )
 _WRONG_KEY = re.compile(

@@ -6,6 +6,7 @@ with it or after it.
 """
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -84,11 +85,13 @@ def finish_of(word: object) -> FinishReason | None:
 class ContentStream(EventAnswer):
     """The state of one answer while it comes in."""
 
-    def __init__(self, *, secret: str = "") -> None:
-        """Begin an answer; ``secret`` must not appear in an error's cause."""
+    def __init__(self, *, secret: str = "", remember: Callable[[str, str], None] | None = None) -> None:
+        """Begin an answer; ``secret`` must not appear in an error's cause.
+
+        ``remember`` is told a tool call's id and the signature of the thought behind it.
+        """
         super().__init__(secret=secret)
-        self.signatures: dict[str, str] = {}
-        """By a tool call's id, the signature of the thought behind it, which Gemini wants to see again."""
+        self._remember = remember
         self._called = False
         self._written = 0
 
@@ -157,8 +160,8 @@ class ContentStream(EventAnswer):
         identity, name = call.get("id"), call.get("name")
         if not (isinstance(identity, str) and identity):
             identity = f"call_{secrets.token_hex(12)}"  # Gemini may leave it out; ours are told apart by it
-        if isinstance(signature, str) and signature:
-            self.signatures[identity] = signature
+        if isinstance(signature, str) and signature and self._remember is not None:
+            self._remember(identity, signature)
         name = name if isinstance(name, str) else ""
         self.calls.append(ToolCall(id=identity, name=name, arguments=arguments))
 
