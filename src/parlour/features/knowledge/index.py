@@ -1,19 +1,20 @@
-"""An index of passages in memory: SQLite's FTS5 finds candidates, ranking orders them.
+"""An index of passages in memory: it finds candidates, ranking orders them.
 
 Deliberately not a store: the files are the state, the index is made anew from them at every start and after
 every change, and it serves both databases alike. It never changes once built, so that a search may go on
 in its thread while a newer index takes its place.
 
-FTS5 does the part that has to be fast on large folders (posting lists). It gets stems made by
-:mod:`parlour.llm.words`, so that finding here, judging in :mod:`.ranking` and choosing sentences in the
-built-in model agree on what a word is.
+In a large folder SQLite's FTS5 finds the candidates: it is fast and lets other threads run. Among a few
+hundred passages asking it would cost more than looking at each of those that hold a word (220 µs against 10).
+Both get stems made by :mod:`parlour.llm.words`, so that finding here, judging in :mod:`.ranking` and choosing
+sentences in the built-in model agree on what a word is.
 """
 
 import math
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from parlour.features.knowledge.reading import Reading, read
@@ -27,6 +28,9 @@ _SEARCH = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY bm25(words, 1.0,
 # Passages whose reading is kept: about 20 kB each, so 40 MB at most.
 _READINGS = 2_000
 
+# So many passages are few: whichever of them holds a word is a candidate.
+FEW = 400
+
 
 class Index:
     """Passages and their words; safe from any thread.
@@ -34,11 +38,14 @@ class Index:
     ``counts`` tells in how many passages each stem occurs, ``spellings`` holds the words as written.
     """
 
-    def __init__(self, passages: Sequence[Passage]) -> None:
+    def __init__(self, passages: Sequence[Passage], *, few: int = FEW) -> None:
         """Index ``passages``; takes about 2 s for 10,000 of them, so call it in a thread."""
         self.passages = tuple(passages)
-        self.reading: Callable[[Passage], Reading] = lru_cache(_READINGS)(read)
+        self.small = len(self.passages) <= few
+        """A search is so short that a thread of its own would cost more."""
         self._places = {passage.id: place for place, passage in enumerate(self.passages)}
+        self._reading: Callable[[int], Reading] = lru_cache(_READINGS)(self._read)
+        self._holding: dict[str, set[int]] = {}  # places of the passages that hold a stem, of a small index
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
         # Searches may still run in an index that was replaced: the last of them gives the memory back.
@@ -53,20 +60,30 @@ class Index:
             for number, passage in enumerate(self.passages, start=1):
                 parts = (passage.document_title, " ".join(passage.title_path[1:]), passage.text)
                 columns = [text_stems(part) for part in parts]
-                self._connection.execute(_INSERT, (number, *map(" ".join, columns)))
                 spellings.update(*map(tokens, parts))
                 own = set().union(*columns)
                 for word in own:
                     counts[word] = counts.get(word, 0) + 1
+                if self.small:
+                    for word in own:
+                        self._holding.setdefault(word, set()).add(number - 1)
+                else:
+                    self._connection.execute(_INSERT, (number, *map(" ".join, columns)))
                 documents.setdefault(passage.document_id, set()).update(own)
                 length += len(columns[-1])
         self.spellings = frozenset(spellings)
         self.counts = counts
-        self._documents = documents
+        self._documents = {name: frozenset(words) for name, words in documents.items()}
         self.average_length = length / max(1, len(self.passages))
 
     def candidates(self, words: Iterable[str], *, limit: int) -> list[Passage]:
-        """Return the passages that hold any of the stems ``words``, best first by FTS5's own BM25."""
+        """Return passages that hold any of the stems ``words``.
+
+        Of many the best ``limit`` by FTS5's own BM25, best first; in a small index all, in their order.
+        """
+        if self.small:
+            places: set[int] = set().union(*(self._holding.get(word, ()) for word in words))
+            return [self.passages[place] for place in sorted(places)]
         # Quoted: to FTS5 `AND`, `c++` or a stray quote would be syntax.
         match = " OR ".join('"' + word.replace('"', '""') + '"' for word in sorted(words))
         if not match:
@@ -75,13 +92,20 @@ class Index:
             rows = self._connection.execute(_SEARCH, (match, limit)).fetchall()
         return [self.passages[rowid - 1] for (rowid,) in rows]
 
+    def reading(self, passage: Passage) -> Reading:
+        """Return what ranking needs to know of one of the passages."""
+        return self._reading(self._places[passage.id])
+
+    def _read(self, place: int) -> Reading:
+        return read(self.passages[place])
+
     def after(self, passage: Passage) -> Passage | None:
         """Return the passage that follows in the same document, if there is one."""
         place = self._places[passage.id] + 1
         following = self.passages[place] if place < len(self.passages) else None
         return following if following and following.document_id == passage.document_id else None
 
-    def document(self, passage: Passage) -> Set[str]:
+    def document(self, passage: Passage) -> frozenset[str]:
         """Return the stems of the whole document that a passage is a part of."""
         return self._documents[passage.document_id]
 

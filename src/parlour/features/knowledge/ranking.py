@@ -6,7 +6,7 @@ from a coincidence: how much of the question it holds, rare words weighing more 
 """
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from parlour.features.knowledge.index import Index
@@ -61,18 +61,34 @@ class _Asked:
         self.words = words
         self.worth = sum(word.worth for word in words)
         self.proofs: dict[str, list[tuple[int, float]]] = {}
+        self._shares: dict[str, float] = {}
         for place, word in enumerate(words):
             for stem, value in word.stems.items():
                 self.proofs.setdefault(stem, []).append((place, value))
+                self._shares[stem] = max(self._shares.get(stem, 0.0), word.share(stem))
+        self.stems = frozenset(self.proofs)
+        self._found: dict[frozenset[str], float] = {frozenset(): 0.0}
 
-    def found(self, held: Set[str]) -> float:
-        """Return what of the question's worth is found among the stems ``held``: few are of any use."""
-        best: dict[int, float] = {}
-        for stem in self.proofs.keys() & held:
-            for place, value in self.proofs[stem]:
-                if value > best.get(place, 0.0):
-                    best[place] = value
-        return sum(best[place] for place in sorted(best))
+    def found(self, held: frozenset[str]) -> float:
+        """Return what of the question's worth is found among the stems ``held``.
+
+        Few of them are of any use, and sentences have the same few over and over: each sum is made once.
+        """
+        useful = self.stems & held
+        worth = self._found.get(useful)
+        if worth is None:
+            best: dict[int, float] = {}
+            for stem in useful:
+                for place, value in self.proofs[stem]:
+                    if value > best.get(place, 0.0):
+                        best[place] = value
+            worth = self._found[useful] = sum(best[place] for place in sorted(best))
+        return worth
+
+    def meant(self, heading: frozenset[str]) -> float:
+        """Return how much of what a heading says was asked, from 0 to 1."""
+        # In the question's order: a sum must not depend on how a set happens to be ordered.
+        return sum(share for stem, share in self._shares.items() if stem in heading) / len(heading)
 
 
 def rank(index: Index, question: str, *, limit: int, earlier: Sequence[str] = ()) -> list[Passage]:
@@ -116,21 +132,22 @@ def _with_continuation(index: Index, best: list[Passage]) -> list[Passage]:
 
 
 def _relevance(index: Index, asked: _Asked, reading: Reading) -> float:
-    """Return BM25 over synonyms.
-
-    A passage holds few of the many stems that prove a word: only those are looked at.
-    """
-    held = asked.proofs.keys() & reading.counts.keys()
+    """Return BM25 over synonyms."""
+    counts = reading.counts
     norm = _SATURATION * (1 - _LENGTH + _LENGTH * reading.length / max(1.0, index.average_length))
-    weights = {
-        stem: count * (_SATURATION + 1) / (count + norm) for stem in held for count in [reading.counts[stem]]
-    }
+    best: dict[int, float] = {}
     total = 0.0
-    for word in asked.words:
-        if not held.isdisjoint(word.stems):
-            gains = [value * weights[stem] for stem, value in word.stems.items() if stem in held]
-            total += max(gains) * (1 - _MORE) + sum(gains) * _MORE
-    return total
+    for stem, proofs in asked.proofs.items():
+        count = counts.get(stem)
+        if count is None:
+            continue
+        weight = count * (_SATURATION + 1) / (count + norm)
+        for place, value in proofs:
+            gain = value * weight
+            total += gain
+            if gain > best.get(place, 0.0):
+                best[place] = gain
+    return total * _MORE + sum(best.values()) * (1 - _MORE)
 
 
 def _placed(asked: _Asked, relevance: float, reading: Reading) -> float:
@@ -143,11 +160,9 @@ def _agreement(asked: _Asked, reading: Reading) -> float:
     """Return how nearly the best of a passage's headings says the same as the question, from 0 to 1."""
     best = 0.0
     for heading in reading.headings:
-        if heading.isdisjoint(asked.proofs):
-            continue
-        held = asked.found(heading) / asked.worth if asked.worth else 0.0
-        if held:
-            meant = sum(max(word.share(stem) for word in asked.words) for stem in heading) / len(heading)
+        found = asked.found(heading)
+        if found and asked.worth:
+            held, meant = found / asked.worth, asked.meant(heading)
             best = max(best, 2 * held * meant / (held + meant))
     return best
 
@@ -163,7 +178,7 @@ def _fit(index: Index, asked: _Asked, passage: Passage, reading: Reading) -> flo
     if not worth:
         return 0.0
     unit = index.rarity(0)
-    held = asked.proofs.keys() & reading.titles.union(*reading.sentences)
+    held = asked.stems & reading.held
     found = [word.found(held) for word in words]
     sentence = max((asked.found(reading.titles | sentence) for sentence in reading.sentences), default=0.0)
     unknown = sum(word.worth for word in words if not word.stems)

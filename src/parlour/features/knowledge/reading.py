@@ -14,13 +14,16 @@ _TITLE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A passage in stems. ``counts`` are weighted by place; ``headings`` holds each heading by itself."""
+    """A passage in stems. ``counts`` are weighted by place; ``headings`` holds each heading by itself,
+    ``held`` everything that stands in a title or a sentence.
+    """
 
     counts: dict[str, float]
     length: int
     titles: frozenset[str]
     sentences: tuple[frozenset[str], ...]
     headings: tuple[frozenset[str], ...]
+    held: frozenset[str]
 
 
 def read(passage: Passage) -> Reading:
@@ -34,12 +37,15 @@ def read(passage: Passage) -> Reading:
     for words, weight in ((headings, _HEADING), (title, _TITLE)):
         for word in words:
             counts[word] = counts.get(word, 0.0) + weight
+    titles = title | headings
+    sentences = tuple(frozenset(text_stems(sentence)) for sentence in _sentences(passage.text))
     return Reading(
         counts=counts,
         length=len(text),
-        titles=title | headings,
-        sentences=tuple(frozenset(text_stems(sentence)) for sentence in _sentences(passage.text)),
+        titles=titles,
+        sentences=sentences,
         headings=tuple(filter(None, map(telling_stems, passage.title_path))),
+        held=titles.union(*sentences),
     )
 
 

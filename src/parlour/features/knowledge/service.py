@@ -1,13 +1,14 @@
 """Knowledge: searching the passages of some folders, and noticing when their files change.
 
-The folders are the only state. Files are read and passages searched in threads, so that a big folder never
-holds up anybody's tokens.
+The folders are the only state. Files are read and big folders searched in threads, so that they never hold
+up anybody's tokens.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -25,6 +26,8 @@ THRESHOLD = 0.2
 # does not spend its time on counting files. A look that takes long makes the next one wait longer.
 RESCAN_SECONDS = 2.0
 _RESCAN_SHARE = 20
+
+SHORT_TEXT = 4_000  # characters; reading them costs about as much as the search itself
 
 _log = structlog.get_logger(__name__)
 
@@ -91,10 +94,15 @@ class Knowledge:
         """
         if time.monotonic() >= self._next_look and not self._looking.locked():
             await self.refresh()
-        found = await asyncio.to_thread(rank, self._index, question, limit=limit, earlier=tuple(earlier))
+        seek = partial(rank, self._index, question, limit=limit, earlier=tuple(earlier))
+        found = seek() if self._is_quick(question, earlier) else await asyncio.to_thread(seek)
         if not found or max(passage.score for passage in found) < threshold:
             return ()
         return tuple(found)
+
+    def _is_quick(self, question: str, earlier: Sequence[str]) -> bool:
+        """Tell whether a search takes so little (0.5 ms) that handing it to a thread would take longer."""
+        return self._index.small and len(question) + sum(map(len, earlier)) <= SHORT_TEXT
 
     async def refresh(self) -> bool:
         """Look for new, changed and removed files now; tell whether there were any."""
