@@ -1,12 +1,17 @@
 """The bytes of an OpenAI-shaped chat completion, straight and crooked."""
 
+import base64
 import json
-import re
-from collections.abc import Iterator
-from hashlib import sha256
 from typing import Any
 
-from tests.fakes.script import Script, without_directives
+from tests.fakes.answers import answer_pieces, dumps, question_of, remaining
+from tests.fakes.embedding import vector_of
+from tests.fakes.script import Call, Script
+from tests.fakes.service import Asked, EventWriter, Page, Request, Service, counted
+
+__all__ = ["CALL_SHAPES", "MODELS", "SERVICE", "SHAPES", "ChatWire", "answer_pieces", "remaining"]
+
+MODELS = ("fake", "fake-small")
 
 SHAPES = {
     "bom": "begins with a byte order mark",
@@ -27,65 +32,41 @@ SHAPES = {
     "one": "the whole answer in one chunk",
 }
 
+CALL_SHAPES = {
+    "noid": "tool calls without ids",
+    "sameid": "all tool calls have the same id",
+    "noindex": "tool calls without their index",
+    "sameindex": "every tool call has the index 0",
+    "atonce": "each tool call in one piece",
+    "allatonce": "all tool calls in one chunk",
+    "interleaved": "the pieces of all tool calls by turns",
+    "object": "the arguments are an object and not a string",
+    "saysstop": "the finish reason is `stop` although tools are called",
+    "legacy": "one `function_call`, as before there were tools",
+}
+
 _DONE = "[DONE]"
 
 
-def answer_pieces(question: str, script: Script, messages: list[dict[str, Any]]) -> list[str]:
-    """Return the pieces of the answer: for equal questions always the same ones."""
-    if script.empty:
-        return []
-    if script.hostile:
-        return _hostile(script)
-    if script.flood:
-        return ["x" * 999 + "\n"] * 10_000
-    text = script.text
-    if script.echo:
-        text = json.dumps(messages, ensure_ascii=False)
-    if text is None:
-        words = re.findall(r"\w+", without_directives(question).lower()) or ["nothing"]
-        digest = sha256(question.encode("utf-8", "replace")).hexdigest()[:6]
-        numbered = [f"{words[i % len(words)]}-{i + 1}" for i in range(max(script.n - 1, 0))]
-        text = " ".join([f"{digest}:", *numbered])
-    pieces = re.findall(r"\S+\s*|\s+", text)
-    return ["".join(pieces)] if "one" in script.shape else pieces
-
-
-def _hostile(script: Script) -> list[str]:
-    match script.hostile:
-        case "nul":
-            return ["before\0", "\0", " after\0"]
-        case "surrogate":
-            return ["before ", "\ud800", " middle ", "\udfff", " after"]
-        case "pair":
-            return ["before ", "\ud83d", "\ude00", " after \ud83d"]
-        case "breakout":
-            return ["a\n\nevent: done\ndata: {}\n\n", "\r\rdata: [DONE]\r\r", "\u2028: comment\n", "b"]
-        case "big":
-            return ["y" * 100_000] * 100
-        case other:
-            raise ValueError(f"unknown hostile text {other!r}")
-
-
 class ChatWire:
-    """Encodes one answer. ``encode`` methods give whole events; ``shape`` bends all of them."""
+    """Encodes one answer; the script's ``shape`` bends all of it."""
 
-    def __init__(self, script: Script, model: str) -> None:
+    def __init__(self, script: Script, asked: Asked) -> None:
         """Take what stays the same over the whole stream."""
         self._script = script
+        self._asked = asked
+        self._events = EventWriter(script)
+        self._called = False
         self._head = {
             "id": "chatcmpl-fake",
             "object": "chat.completion.chunk",
             "created": 1_790_000_000,
-            "model": model,
+            "model": asked.model,
         }
-        self._events = 0
 
     def opening(self) -> bytes:
         """Return what comes before the first piece, role chunk included."""
         shape = self._script.shape
-        start = b"\xef\xbb\xbf" if "bom" in shape else b""
-        if "longcomment" in shape:
-            start += b": " + b"z" * 1_000_000 + self._bend(b"\n\n")
         oddities: list[dict[str, Any]] = []
         if "nullchoices" in shape:
             oddities.append({"choices": None})
@@ -96,7 +77,7 @@ class ChatWire:
         if "nullcontent" in shape:
             oddities.append({"choices": [{"index": 0, "delta": {"content": None}}]})
         return (
-            start
+            self._events.start()
             + self._chunk({"role": "assistant", "content": ""})
             + b"".join(map(self._document, oddities))
         )
@@ -119,90 +100,102 @@ class ChatWire:
             return event.replace(b'"delta"', b'"delta', 1)
         return event.replace(text.encode(), text.encode()[:-1] + b"\xf0\x9f", 1)
 
-    def ending(self, sent: int, messages: list[dict[str, Any]], *, with_usage: bool) -> bytes:
+    def calls(self, calls: tuple[Call, ...]) -> list[bytes]:
+        """Return the tool calls: a piece with id and name, then the arguments in pieces of four."""
+        self._called = True
+        shape = self._script.shape
+        if "legacy" in shape:
+            first, *rest = self._pieces_of(0, calls[0])
+            legacy = [first["function"], *(each["function"] for each in rest)]
+            return [self._chunk({"function_call": each}) for each in legacy]
+        lanes = [self._pieces_of(number, call) for number, call in enumerate(calls)]
+        if "allatonce" in shape:
+            return [self._chunk({"tool_calls": [piece for lane in lanes for piece in lane]})]
+        if "interleaved" in shape:
+            longest = max(map(len, lanes))
+            pieces = [lane[turn] for turn in range(longest) for lane in lanes if turn < len(lane)]
+        else:
+            pieces = [piece for lane in lanes for piece in lane]
+        return [self._chunk({"tool_calls": [piece]}) for piece in pieces]
+
+    def _pieces_of(self, number: int, call: Call) -> list[dict[str, Any]]:
+        shape = self._script.shape
+        place: dict[str, Any] = {"index": 0 if "sameindex" in shape else number}
+        if "noindex" in shape:
+            place = {}
+        first: dict[str, Any] = {**place, "id": call.id or f"call_{number}", "type": "function"}
+        if "noid" in shape:
+            del first["id"]
+        elif "sameid" in shape:
+            first["id"] = "call_same"
+        if "atonce" in shape or "allatonce" in shape or "object" in shape:
+            arguments = json.loads(call.arguments) if "object" in shape else call.arguments
+            return [{**first, "function": {"name": call.name, "arguments": arguments}}]
+        cuts = [call.arguments[at : at + 4] for at in range(0, len(call.arguments), 4)]
+        more = [{**place, "function": {"arguments": each}} for each in cuts]
+        return [{**first, "function": {"name": call.name, "arguments": ""}}, *more]
+
+    def ending(self, sent: int) -> bytes:
         """Return finish reason, usage and [DONE]."""
         script = self._script
         end = b""
         if not script.nofinish:
-            end += self._document({"choices": [{"index": 0, "delta": {}, "finish_reason": script.finish}]})
-        if with_usage and script.usage != "none":
-            end += self._document({"choices": [], "usage": self.usage(sent, messages)})
+            end += self._document({"choices": [{"index": 0, "delta": {}, "finish_reason": self._reason()}]})
+        if self._asked.with_usage and script.usage != "none":
+            end += self._document({"choices": [], "usage": self._usage(sent)})
         if script.dup:
             end += end
         if script.nodone or script.after in ("stall", "rst", "eof"):
             return end
         if "nolastline" in script.shape:
             return end + b"data: [DONE]"
-        return end + self._event(_DONE)
+        return end + self._events.event(_DONE)
 
-    def usage(self, sent: int, messages: list[dict[str, Any]]) -> dict[str, Any]:
-        """Count words as tokens; or lie, when the script says so."""
-        asked = sum(len(str(each.get("content", "")).split()) for each in messages)
-        match self._script.usage:
-            case "neg":
-                asked, sent = -asked, -1
-            case "absurd":
-                sent = 10**15
-            case "text":
-                return {"prompt_tokens": "many", "completion_tokens": None}
-            case _:
-                pass
-        details = {"cached_tokens": asked // 2 if self._script.usage == "cached" else 0}
+    def _reason(self) -> str:
+        if self._called and self._script.finish == "stop" and "saysstop" not in self._script.shape:
+            return "function_call" if "legacy" in self._script.shape else "tool_calls"
+        return self._script.finish
+
+    def _usage(self, sent: int) -> dict[str, Any]:
+        if self._script.usage == "text":
+            return {"prompt_tokens": "many", "completion_tokens": None}
+        count = counted(self._script, self._asked.messages, sent)
         return {
-            "prompt_tokens": asked,
-            "completion_tokens": sent,
-            "total_tokens": asked + sent,
-            "prompt_tokens_details": details,
+            "prompt_tokens": count["asked"],
+            "completion_tokens": count["said"] + self._script.thoughts,
+            "total_tokens": count["asked"] + count["said"] + self._script.thoughts,
+            "prompt_tokens_details": {"cached_tokens": count["cached"]},
+            "completion_tokens_details": {"reasoning_tokens": self._script.thoughts},
         }
 
     def error(self, status: int) -> bytes:
         """Return an error object as an event of a stream that began well."""
-        return self._event(json.dumps(error_object(self._script, status)), name="error")
+        return self._events.event(json.dumps(error_object(self._script, status)), name="error")
 
-    def whole(self, text: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
+    def whole(self, text: str, calls: tuple[Call, ...]) -> dict[str, Any]:
         """Return the answer as one document."""
-        message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "message": message, "finish_reason": self._script.finish}
+        message: dict[str, Any] = {"role": "assistant", "content": text}
+        if calls:
+            self._called = True
+            message["tool_calls"] = [
+                {
+                    "id": call.id or f"call_{number}",
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
+                for number, call in enumerate(calls)
+            ]
+        choice = {"index": 0, "message": message, "finish_reason": self._reason()}
         document: dict[str, Any] = {**self._head, "object": "chat.completion", "choices": [choice]}
         if self._script.usage != "none":
-            document["usage"] = self.usage(len(text.split()), messages)
+            document["usage"] = self._usage(len(text.split()))
         return document
 
     def _chunk(self, delta: dict[str, Any]) -> bytes:
         return self._document({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
 
     def _document(self, part: dict[str, Any]) -> bytes:
-        indent = 1 if "multiline" in self._script.shape else None
-        return self._event(dumps({**self._head, **part}, indent=indent))
-
-    def _event(self, data: str, name: str = "") -> bytes:
-        shape = self._script.shape
-        self._events += 1
-        space = "" if "nospace" in shape else " "
-        lines = [f"event:{space}{name}"] if name else []
-        lines += [f"data:{space}{line}" for line in data.split("\n")]
-        before = ""
-        if "comments" in shape:
-            before = ": keep-alive\n\n:\n"
-        if "unknown" in shape:
-            before += "event: ping\ndata: {}\n\nretry: 1000\nid\nflavour: odd\n"
-        blank = "" if "noblank" in shape and self._events % 2 else "\n"
-        return self._bend((before + "\n".join(lines) + "\n" + blank).encode())
-
-    def _bend(self, event: bytes) -> bytes:
-        if "cr" in self._script.shape:
-            return event.replace(b"\n", b"\r")
-        return event.replace(b"\n", b"\r\n") if "crlf" in self._script.shape else event
-
-
-def dumps(document: object, *, indent: int | None = None) -> str:
-    """Write JSON with the text as it is, or escaped where it could not be encoded."""
-    plain = json.dumps(document, ensure_ascii=False, indent=indent)
-    try:
-        plain.encode()
-    except UnicodeEncodeError:
-        return json.dumps(document, indent=indent)
-    return plain
+        return self._events.event(dumps({**self._head, **part}, indent=self._events.indent))
 
 
 def error_object(script: Script, status: int) -> dict[str, Any]:
@@ -219,21 +212,69 @@ def error_object(script: Script, status: int) -> dict[str, Any]:
     }
 
 
-def remaining(pieces: list[str], partial: str) -> tuple[int, list[str]]:
-    """Return where to go on after ``partial``, and the pieces with the first one cut to fit.
+def read(request: Request) -> Asked:
+    """Read a chat request."""
+    body, messages = request.body, request.messages
+    newest = max((i for i, each in enumerate(messages) if each.get("role") == "user"), default=-1)
+    last = messages[-1] if messages else {}
+    return Asked(
+        model=str(body.get("model", "")),
+        question=question_of(messages),
+        messages=messages,
+        stream=bool(body.get("stream")),
+        partial=str(last.get("content") or "") if last.get("role") == "assistant" else "",
+        rounds=sum(bool(each.get("tool_calls")) for each in messages[newest + 1 :]),
+        images=tuple(image for each in messages for image in _images(each.get("content"))),
+        tools=tuple(each["function"]["name"] for each in body.get("tools", ())),
+        with_usage=bool((body.get("stream_options") or {}).get("include_usage")),
+    )
 
-    A partial answer that is not the beginning of this one is answered from the start.
-    """
-    if not partial or not "".join(pieces).startswith(partial):
-        return 0, pieces
-    left = len(partial)
-    for index, piece in enumerate(pieces):
-        if left < len(piece):
-            return index, [*pieces[:index], piece[left:], *pieces[index + 1 :]]
-        left -= len(piece)
-    return len(pieces), pieces
+
+def _images(content: object) -> list[bytes]:
+    if not isinstance(content, list):
+        return []
+    addresses = [part["image_url"]["url"] for part in content if part.get("type") == "image_url"]
+    return [base64.b64decode(address.partition(";base64,")[2], validate=True) for address in addresses]
 
 
-def bytewise(data: bytes) -> Iterator[bytes]:
-    """Return every byte alone."""
-    return (data[i : i + 1] for i in range(len(data)))
+def _models(script: Script, request: Request) -> object:
+    data = [{"id": name, "object": "model", "owned_by": "tests"} for name in MODELS]
+    return {"object": "list", "data": data}
+
+
+def _texts(request: Request) -> list[str]:
+    found = request.body.get("input", [])
+    return [found] if isinstance(found, str) else list(found)
+
+
+def _embeddings(script: Script, request: Request) -> object:
+    texts = _texts(request)
+    data = []
+    for index, text in enumerate(texts):
+        vector = vector_of(text, request.body.get("dimensions"))
+        as_text = request.body.get("encoding_format") == "base64"
+        data.append(
+            {
+                "object": "embedding",
+                "index": index,
+                "embedding": base64.b64encode(vector.tobytes()).decode() if as_text else list(vector),
+            }
+        )
+    if "reversed" in script.shape:
+        data.reverse()
+    words = sum(len(text.split()) for text in texts)
+    usage = {"usage": {"prompt_tokens": words, "total_tokens": words}} if script.usage != "none" else {}
+    return {"object": "list", "data": data, "model": request.body.get("model"), **usage}
+
+
+SERVICE = Service(
+    name="openai",
+    path="/v1/chat/completions",
+    read=read,
+    wire=ChatWire,
+    error=error_object,
+    pages=(
+        Page("GET", "/v1/models", _models),
+        Page("POST", "/v1/embeddings", _embeddings, question=lambda request: " ".join(_texts(request))),
+    ),
+)

@@ -3,14 +3,36 @@
 The words come from the model's name after a colon (``fake:n=50``) or from the newest user message between
 double square brackets (``[[n=50;dt=0.02]]``); the message wins. Positions after ``@`` count pieces of the
 whole answer, so that an answer which is continued after a fault at piece 37 does not meet it again.
+
+A directive for one of several providers begins with its name: ``[[anthropic: rst@5]] [[openai: cut]]``.
+Tools are called by ``calls=``, written by :func:`calling`: as soon as the prompt holds their results, the
+answer is text. ``flaky=0.3;seed=7`` is a provider that fails at random, in the same way in every run.
 """
 
 import base64
+import json
 import math
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from random import Random
+from typing import Any
 
 _DIRECTIVES = re.compile(r"\[\[([^\[\]]*)\]\]")
+_ADDRESSED = re.compile(r"\s*([a-z]+):(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call; ``arguments`` is what the model writes, JSON or not."""
+
+    name: str
+    arguments: str = "{}"
+    id: str = ""
+
+
+def calling(*calls: Call) -> str:
+    """Write the directive that makes these calls."""
+    return f"calls={encoded(json.dumps([[each.name, each.arguments, each.id] for each in calls]))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +97,37 @@ class Script:
     """Redirect to this address; base64 in the script."""
     echo: bool = False
     """Answer with the whole prompt as JSON."""
+    calls: tuple[Call, ...] = ()
+    """Tools to call, after the words of ``preface``; base64 in the script, see :func:`calling`."""
+    preface: str = ""
+    """What is said before tools are called; base64 in the script."""
+    rounds: int = 1
+    """How many times tools are called before the question is answered."""
+    cut: bool = False
+    """Reset the connection before any headers."""
+    flaky: float = 0.0
+    """How likely it is that the request fails in one of the ways of :func:`unlucky`."""
+    seed: int = 0
 
     @property
     def healthy(self) -> "Script":
         """The same answer without any misbehaviour."""
-        return Script(n=self.n, dt=self.dt, text=self.text)
+        return replace(
+            Script(n=self.n, dt=self.dt, text=self.text),
+            calls=self.calls,
+            preface=self.preface,
+            rounds=self.rounds,
+        )
 
 
 _TYPES = {each.name: each.type for each in fields(Script)}
-_BASE64 = {"text", "message", "moved"}
+_BASE64 = {"text", "message", "moved", "preface", "calls"}
 _FAULTS = {"eof", "rst", "stall", "badjson", "badutf8"}
 
 
-def parse(words: str) -> dict[str, object]:
+def parse(words: str) -> dict[str, Any]:
     """Read ``a=1;b;rst@3``. An unknown word is an error: a test must not pass because of a typing slip."""
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     for word in filter(None, (each.strip() for each in words.split(";"))):
         name, has_value, value = word.partition("=")
         if name == "fault":
@@ -111,7 +149,8 @@ def parse(words: str) -> dict[str, object]:
 
 def _value(name: str, value: str) -> object:
     if name in _BASE64:
-        return base64.b64decode(value + "=" * (-len(value) % 4), b"-_", validate=True).decode()
+        text = base64.b64decode(value + "=" * (-len(value) % 4), b"-_", validate=True).decode()
+        return tuple(Call(*each) for each in json.loads(text)) if name == "calls" else text
     if name == "shape":
         return frozenset(value.split(","))
     kind = _TYPES[name]
@@ -127,12 +166,39 @@ def _seconds(value: str) -> float:
     return float(value[:-2]) / 1000 if value.endswith("ms") else float(value.removesuffix("s"))
 
 
-def script_of(model: str, question: str) -> Script:
-    """Read the script of a request from its model name and its question."""
+def script_of(model: str, question: str, service: str = "", told: str = "") -> Script:
+    """Read the script of a request: from its model name, its question, and what the provider was told.
+
+    What comes later wins, and what is addressed to this ``service`` wins over what is for all.
+    """
     found = parse(model.partition(":")[2]) if model.startswith("fake:") else {}
+    general: dict[str, Any] = {}
+    addressed: dict[str, Any] = {}
     for words in _DIRECTIVES.findall(question):
-        found |= parse(words)
-    return Script(**found)  # type: ignore[arg-type]
+        match = _ADDRESSED.fullmatch(words)
+        if match is None:
+            general |= parse(words)
+        elif match[1] == service:
+            addressed |= parse(match[2])
+    return Script(**{**found, **general, **addressed, **parse(told)})
+
+
+def unlucky(script: Script, question: str, nth: int) -> Script:
+    """Return what happens to the ``nth`` request with this question when the provider is ``flaky``."""
+    dice = Random(f"{script.seed}/{question}/{nth}")
+    if dice.random() >= script.flaky:
+        return script.healthy
+    place = dice.randrange(1, max(script.n, 2))
+    misfortune = dice.choice(
+        [
+            *(f"status={status}" for status in (408, 429, 500, 502, 503, 504, 529)),
+            "status=429;ra=1",
+            *("cut", "html", "empty", "nofinish;nodone"),
+            *(f"{fault}@{at}" for fault in ("eof", "rst", "stall") for at in (0, place)),
+            *(f"event=error@{at}" for at in (0, place)),
+        ]
+    )
+    return replace(script.healthy, **parse(misfortune))
 
 
 def without_directives(question: str) -> str:

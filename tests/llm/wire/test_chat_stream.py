@@ -18,6 +18,7 @@ from parlour.vocabulary.usage import Usage
 from tests.fakes.chat_wire import SHAPES, ChatWire
 from tests.fakes.provider import FakeProvider
 from tests.fakes.script import Script
+from tests.fakes.service import Asked
 from tests.llm.asking import ask
 
 WORDS = ["Grüße", " an alle", ":\n\n", "日本語", " und ", "👩‍👩‍👧", " — ", '"quoted\\"', " end."]
@@ -25,8 +26,8 @@ WORDS = ["Grüße", " an alle", ":\n\n", "日本語", " und ", "👩‍👩‍�
 
 def recorded(shape: str) -> bytes:
     """Return the bytes of a whole answer in the shape of OpenAI's own streams, or in an odd one."""
-    wire = ChatWire(Script(shape=frozenset({shape})), "gpt-test")
-    return wire.opening() + b"".join(map(wire.piece, WORDS)) + wire.ending(9, [], with_usage=True)
+    wire = ChatWire(Script(shape=frozenset({shape})), Asked("gpt-test", "", [], stream=True))
+    return wire.opening() + b"".join(map(wire.piece, WORDS)) + wire.ending(9)
 
 
 def read(*pieces: bytes) -> tuple[str, FinishReason | None, Usage | None, bool]:
