@@ -68,7 +68,7 @@ FAILURES = [
     Case(f"event=error:server_error@2;message={encoded(f'{KEY} is tired')}", "provider_overloaded", 2),
     Case("status=404;code=model_not_found", "model_missing", 0),  # F-008
     Case("status=413", "context_too_long", 0),  # F-009
-    Case("status=422", "provider_error", 0),
+    Case("status=422", "provider_rejected", 0),
     Case("html", "provider_garbled", 0),
     Case("hold=inf", "provider_timeout", 0),
     Case("ttft=inf", "provider_timeout", 0),
