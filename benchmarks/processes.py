@@ -139,6 +139,7 @@ def start_parlour(folder: Path, upstream: Server, database_url: str | None = Non
         "PARLOUR_PORT": str(port),
         "PARLOUR_DATA_DIR": str(folder / "data"),
         "PARLOUR_LOG_FORMAT": "json",
+        "PARLOUR_FIND_OLLAMA": "off",
         # On, and out of the way: what is measured is their cost.
         "PARLOUR_REQUESTS_PER_MINUTE": "1000000",
         "PARLOUR_TOKENS_PER_MINUTE": "1000000000",

@@ -56,6 +56,7 @@ class ServerProcess:
             "PARLOUR_PORT": str(self.port),
             "PARLOUR_LOG_FORMAT": "json",
             "PARLOUR_KNOWLEDGE": "off",
+            "PARLOUR_FIND_OLLAMA": "off",  # a developer may have one
             **AMPLE,
             **(environment or {}),
         }

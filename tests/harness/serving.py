@@ -33,7 +33,7 @@ from parlour.settings import Settings
 from parlour.settings.declaring import Section
 from parlour.settings.limits import LimitSettings
 from parlour.settings.model import ChatSettings, KnowledgeSettings, ServerSettings
-from parlour.settings.providers import OpenAISettings
+from parlour.settings.providers import OllamaSettings, OpenAISettings
 from parlour.wiring import Parlour
 from tests.fakes.provider import FakeProvider, Request
 from tests.harness.sse import EventReader, Frame
@@ -62,7 +62,12 @@ def settings(
     openai = OpenAISettings()
     if provider is not None:
         openai = OpenAISettings(api_key=SecretStr("sk-test"), base_url=provider.base_url, model="fake")
-    given: dict[str, Any] = {"openai": openai, "limits": limits or AMPLE, **sections}
+    given: dict[str, Any] = {
+        "openai": openai,
+        "ollama": OllamaSettings(find=False),  # a developer may have one
+        "limits": limits or AMPLE,
+        **sections,
+    }
     return Settings(
         data_dir=folder,
         database_url=None if url is None else SecretStr(url),

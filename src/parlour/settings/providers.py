@@ -295,6 +295,12 @@ class GeminiSettings(ProviderSettings):
 class OllamaSettings(ProviderSettings):
     """Models on a machine of your own, by Ollama."""
 
+    find: bool = setting(
+        default=True,
+        env="PARLOUR_FIND_OLLAMA",
+        meaning="Whether to look for an Ollama on this machine when `OLLAMA_BASE_URL` is not set.",
+        example="off",
+    )
     api_key: SecretStr | None = setting(
         None,
         env="OLLAMA_API_KEY",
