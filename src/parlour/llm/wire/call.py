@@ -37,6 +37,7 @@ import orjson
 from parlour.llm.model import Finish, ModelEvent, Prompt, Text, ToolCall
 from parlour.llm.timeouts import Timeouts, Watch
 from parlour.llm.wire.failures import LONGEST_CAUSE, Complaint, complaint_of, failure, retry_after
+from parlour.llm.wire.ticks import Ticks
 from parlour.vocabulary.errors import (
     BadKey,
     EmptyAnswer,
@@ -142,6 +143,7 @@ class Line:
         self._headers = {"Accept-Encoding": "identity", **(headers or {})}  # compressed streams come in lumps
         self._secret = secret
         self.timeouts = timeouts or Timeouts()
+        self._ticks = Ticks()
 
     async def get(self, path: str) -> Any:  # noqa: ANN401 - the provider's document, whatever it holds
         """Return the JSON document at ``path``; it must come within the time for the first word."""
@@ -155,6 +157,7 @@ class Line:
         """Answer ``prompt`` as :class:`parlour.llm.model.Model` says; closing this closes the socket."""
         watch = Watch(self.timeouts)
         response = await self._open(wire, prompt, watch)
+        self._ticks.answers += 1
         try:
             watch.begin(response.content.set_exception)
             reader = wire.reader(prompt)
@@ -181,10 +184,13 @@ class Line:
                     watch.hurry(ENDING)
                 elif reader.lively:
                     watch.expect("stall" if said or called else "first_token")
+                    if said:
+                        self._ticks.rest(response)
             yield _finish(reader, said=said or bool(prompt.partial), called=called, cut=room <= 0)
             if reader.over:
                 await _use_up(response)
         finally:
+            self._ticks.answers -= 1
             watch.stop()
             response.close()
 
