@@ -10,6 +10,8 @@
     ├── Conflict                the same client message id with other content, and the like
     ├── TooLarge                the body is over the limit
     ├── TooMany                 over a limit; says when to come back
+    ├── OverBudget              the money for this day or month is used up; says when to come back
+    ├── SessionFull             the session has used all the tokens that one may
     ├── Unavailable             cannot serve now: starting, draining, storage out of reach
     │   └── StorageFull         no room left to keep a word, so nothing is acknowledged
     ├── RunFailed               a whole (not streamed) reply could not be made; carries the run's id
@@ -24,11 +26,15 @@
         ├── Unreachable         no connection, or it broke
         ├── TimedOut            too slow to connect, begin, go on or finish
         ├── EmptyAnswer         it answered, with nothing
-        └── Garbled             it answered, in no form we can read
+        ├── Garbled             it answered, in no form we can read
+        ├── TooExpensive        every model that could answer may cost more than one answer may
+        └── NoProvider          nobody can be asked: all rest after failures
 """
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+
+from parlour.vocabulary.allowance import Allowance
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,32 @@ class TooMany(ParlourError):
     code = "too_many"
     retryable = True
     sentence = "That is too much at once. Wait a moment and try again."
+
+    def __init__(
+        self,
+        sentence: str | None = None,
+        *,
+        retry_after: float | None = None,
+        allowances: tuple[Allowance, ...] = (),
+    ) -> None:
+        """Keep the limits as they stand, where it is limits a minute that were reached."""
+        super().__init__(sentence, retry_after=retry_after)
+        self.allowances = allowances
+
+
+class OverBudget(ParlourError):
+    """A budget of money would not last for the worst case. ``retry_after`` is when its next period begins."""
+
+    code = "over_budget"
+    retryable = True
+    sentence = "The budget for answers is used up for now."
+
+
+class SessionFull(ParlourError):
+    """The session has used all the tokens that one session may."""
+
+    code = "session_full"
+    sentence = "This conversation has used all that one conversation may. Start a new one to go on."
 
 
 class Unavailable(ParlourError):
@@ -229,6 +261,21 @@ class Garbled(ProviderError):
 
     code = "provider_garbled"
     sentence = "The model's answer could not be read. Your question is kept."
+
+
+class TooExpensive(ProviderError):
+    """At worst the answer would cost more than one may, with every model that could give it."""
+
+    code = "too_expensive"
+    retryable = False
+    sentence = "Answering this could cost more than is allowed here. Shorten it, or choose another model."
+
+
+class NoProvider(ProviderError):
+    """Nobody can be asked now: every model rests after it failed; ``retry_after`` says until when."""
+
+    code = "no_provider"
+    sentence = "No model can answer at the moment. Your question is kept; try again in a little while."
 
 
 class RunFailed(ParlourError):

@@ -54,6 +54,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "too_large": Kind(413, "Too large", close=True),
     "invalid_input": Kind(422, "Fields need mending"),
     "too_many": Kind(429, "Too much at once", 1),
+    "over_budget": Kind(429, "The budget is used up"),
+    "session_full": Kind(429, "The conversation is full"),
     "internal_error": Kind(500, "Something went wrong"),
     "run_failed": Kind(503, "No answer"),
     "provider_error": Kind(503, "No answer"),
@@ -68,6 +70,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "provider_timeout": Kind(503, "The model took too long"),
     "empty_answer": Kind(503, "The model said nothing"),
     "provider_garbled": Kind(503, "The model cannot be understood"),
+    "too_expensive": Kind(503, "The answer would cost too much"),
+    "no_provider": Kind(503, "No model can answer", 10),
     "unavailable": Kind(503, "Not right now", 2),
     "storage_full": Kind(507, "No room left", 30),
 }

@@ -27,6 +27,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 from sqlalchemy.types import CHAR, TypeDecorator, TypeEngine
 
+DOLLAR = 10**10
+"""How many units of :class:`Dollars` make one."""
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_label)s",
@@ -84,6 +87,21 @@ class Money(TypeDecorator[Decimal]):
     def process_result_value(self, value: str | Decimal | None, dialect: Dialect) -> Decimal | None:  # noqa: ARG002
         """Read both kinds as decimals."""
         return None if value is None else Decimal(value)
+
+
+class Dollars(TypeDecorator[Decimal]):
+    """US dollars that the database adds up and compares: whole numbers of a ten-billionth of a dollar."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Write the number of units; a smaller part is rounded to the nearest of them."""
+        return None if value is None else int((value * DOLLAR).to_integral_value())
+
+    def process_result_value(self, value: int | Decimal | None, dialect: Dialect) -> Decimal | None:  # noqa: ARG002
+        """Read units, also those of a sum, which PostgreSQL gives as a decimal."""
+        return None if value is None else Decimal(value) / DOLLAR
 
 
 class now_ms(GenericFunction[int]):  # noqa: N801 - a function of the database

@@ -1,0 +1,1 @@
+"""Counters by key, in this process or shared between servers."""

@@ -1,0 +1,1 @@
+"""The only SQL about what was used. Each function is a step of somebody's unit of work."""
