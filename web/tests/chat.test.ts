@@ -4,38 +4,13 @@ import type { KeyValue } from "@client/storage";
 import { Chat } from "@core/chat/chat";
 import { liveAnswer } from "@core/chat/conversation";
 import type { Network } from "@core/network";
-import { createStore } from "@core/store";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { FakeServer, json, stored } from "./fake-server";
+import { done, FakeServer, json, stored } from "./fake-server";
+import { fakeNetwork, memory } from "./fakes";
 
 let server: FakeServer;
 let storage: KeyValue;
 let network: Network;
-
-function memory(): KeyValue {
-  const values = new Map<string, string>();
-  return {
-    get: (key) => values.get(key) ?? null,
-    set: (key, value) => void values.set(key, value),
-    remove: (key) => void values.delete(key),
-    keys: (prefix) => [...values.keys()].filter((key) => key.startsWith(prefix)),
-  };
-}
-
-function fakeNetwork(): Network {
-  const online = createStore(true);
-  return {
-    online,
-    untilOnline: () =>
-      new Promise((resolve) => {
-        const unsubscribe = online.subscribe(() => {
-          unsubscribe();
-          resolve();
-        });
-      }),
-    pause: () => new Promise((resolve) => setTimeout(resolve, 0)),
-  };
-}
 
 function go(on: boolean): void {
   server.online = on;
@@ -158,7 +133,10 @@ describe("a send that fails", () => {
     chat.send(uid, "Hello", null);
     await vi.waitFor(() => expect(entries(chat)[0]?.delivery).toBe("refused"));
     expect(entries(chat)).toHaveLength(1);
-    expect(entries(chat)[0]).toMatchObject({ content: "Hello", reason: "Try again in a moment." });
+    expect(entries(chat)[0]).toMatchObject({
+      content: "Hello",
+      hindrance: { reason: "Try again in a moment." },
+    });
     expect(outbox()).toHaveLength(1);
     chat.retrySend(uid, entries(chat)[0]?.key ?? "");
     await idle(chat, 1);
@@ -175,7 +153,11 @@ describe("a send that fails", () => {
     chat.send(uid, "bad", null);
     chat.send(uid, "good", null);
     await idle(chat, 1);
-    expect(entries(chat)[0]).toMatchObject({ content: "bad", delivery: "refused", reason: "Too long." });
+    expect(entries(chat)[0]).toMatchObject({
+      content: "bad",
+      delivery: "refused",
+      hindrance: { reason: "Too long." },
+    });
     expect(server.sends).toHaveLength(1);
   });
 });
@@ -216,10 +198,7 @@ test("a failed answer keeps what was said and can be asked for again", async () 
   chat.send(uid, "Hello", null);
   await vi.waitFor(() => expect(entries(chat).at(-1)?.status).toBe("failed"));
   expect(entries(chat).at(-1)).toMatchObject({ content: "Half of", failure: { message: "It broke off." } });
-  server.answer = () => [
-    { type: "text", content: "All of it." },
-    { type: "done", finishReason: "stop" },
-  ];
+  server.answer = () => [{ type: "text", content: "All of it." }, done()];
   await chat.regenerate(uid, entries(chat).at(-1)?.key ?? "");
   expect(entries(chat).at(-1)).toMatchObject({ content: "All of it.", status: "completed", failure: null });
 });

@@ -1,5 +1,5 @@
 /** A server of one file for tests: keeps sessions and runs, streams events, and breaks lines where it is told to. */
-import type { Message, Numbered, RunEvent } from "@client/types";
+import type { Attempt, Message, Model, Numbered, RunEvent, Spent } from "@client/types";
 
 interface Run {
   id: string;
@@ -14,6 +14,10 @@ const whole: Cut = (_run, frames) => ({ body: frames.join("") });
 
 export class FakeServer {
   readonly sends: string[] = [];
+  /** What each send and each wish for another answer said, beside its id. */
+  readonly wishes: (string | undefined)[] = [];
+  models: Model[] = [];
+  attempts: Attempt[] = [];
   readonly resumes: (string | null)[] = [];
   readonly messages: Message[] = [];
   readonly stopped: string[] = [];
@@ -24,7 +28,7 @@ export class FakeServer {
   readonly refusals: (() => Response)[] = [];
   answer: (question: string) => RunEvent[] = (question) => [
     { type: "text", content: `You said: ${question}` },
-    { type: "done", finishReason: "stop" },
+    done(),
   ];
   online = true;
   readonly #runs = new Map<string, Run>();
@@ -55,7 +59,11 @@ export class FakeServer {
         this.stopped.push(id);
         return json(200, {});
       case "POST chat/messages/*/regenerate":
-        return this.#stream(this.#begin("again", "session-1", `${id}-again`), 0);
+        return this.#refused() ?? this.#again(id, body.model);
+      case "GET models":
+        return json(200, { items: this.models, nextCursor: null });
+      case "GET chat/messages/*/attempts":
+        return json(200, { items: this.attempts, nextCursor: null });
       case "GET chat/sessions/*/messages":
         return json(200, {
           items: this.messages.filter(({ sessionId }) => sessionId === id),
@@ -69,14 +77,24 @@ export class FakeServer {
   }
 
   #send(body: Record<string, string>): Response {
-    const refusal = this.refusals.shift();
-    if (refusal) return refusal();
+    const refused = this.#refused();
+    if (refused) return refused;
+    this.wishes.push(body.model);
     const clientId = body.clientMessageId ?? "";
     this.sends.push(clientId);
     const known = this.#byClientId.get(clientId);
     const run =
       known ?? this.#begin(body.message ?? "", body.sessionId ?? `session-${this.#number()}`, clientId);
     return this.#stream(run, 0);
+  }
+
+  #refused(): Response | null {
+    return this.refusals.shift()?.() ?? null;
+  }
+
+  #again(messageId: string, wish: string | undefined): Response {
+    this.wishes.push(wish);
+    return this.#stream(this.#begin("again", "session-1", `${messageId}-again`), 0);
   }
 
   #number(): number {
@@ -139,12 +157,31 @@ export class FakeServer {
 
 export function frame({ id, event }: Numbered): string {
   const { type, ...rest } = event as RunEvent & Record<string, unknown>;
-  const data = event.type === "citation" ? event.citation : event.type === "error" ? event.failure : rest;
+  const data = wire(event) ?? rest;
   return `id: ${id}\n${type === "text" ? "" : `event: ${type}\n`}data: ${JSON.stringify(data)}\n\n`;
 }
 
-export function json(status: number, body: object): Response {
-  return new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } });
+/** What some events look like on the wire, where their parts stand side by side. */
+function wire(event: RunEvent): object | null {
+  if (event.type === "citation") return event.citation;
+  if (event.type === "error") return event.failure;
+  return event.type === "done" ? { finishReason: event.finishReason, ...event.spent } : null;
+}
+
+/** The end of an answer of which nothing was counted. */
+export function done(finishReason = "stop", spent: Partial<Spent> = {}): RunEvent {
+  const nothing = { usage: null, costUsd: null, latencyMs: null, ttftMs: null };
+  return { type: "done", finishReason, spent: { ...nothing, ...spent } };
+}
+
+/** A refusal that names its end. */
+export function limit(code: "too_many" | "over_budget", seconds: number): Response {
+  return json(429, { code, retryable: true, detail: "That is too much." }, { "Retry-After": `${seconds}` });
+}
+
+export function json(status: number, body: object, headers: Record<string, string> = {}): Response {
+  const type = { "Content-Type": "application/json" };
+  return new Response(JSON.stringify(body), { status, headers: { ...type, ...headers } });
 }
 
 export function stored(message: Partial<Message>): Message {

@@ -8,7 +8,7 @@ import { advance, emptyAnswer, firstCharacters } from "@core/chat/answer";
 import { EndedEarly, type FollowOptions, follow } from "@core/chat/follow";
 import { backoff } from "@core/network";
 import { describe, expect, test } from "vitest";
-import { FakeServer, frame } from "./fake-server";
+import { done, FakeServer, frame } from "./fake-server";
 
 const citation = {
   number: 1,
@@ -28,7 +28,7 @@ const said: RunEvent[] = [
   { type: "text", content: ", this is kept. [1]" },
   { type: "citation", citation },
   { type: "text", content: "\n\nThe end." },
-  { type: "done", finishReason: "stop" },
+  done(),
 ];
 const whole = said.reduce(advance, emptyAnswer);
 

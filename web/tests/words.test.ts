@@ -67,6 +67,7 @@ test("the outbox survives a foreign hand in its storage", () => {
     conversation: "n",
     sessionId: null,
     assistantId: null,
+    model: "openai/x",
     text: "Hi",
     createdAt: 1,
   };

@@ -4,7 +4,18 @@ import { Identity } from "./identity";
 import { ConnectionLost } from "./problem";
 import { readRun } from "./sse";
 import type { KeyValue } from "./storage";
-import type { Assistant, Message, Numbered, Page, Person, Rating, SendBody, Session } from "./types";
+import type {
+  Assistant,
+  Attempt,
+  Message,
+  Model,
+  Numbered,
+  Page,
+  Person,
+  Rating,
+  SendBody,
+  Session,
+} from "./types";
 
 const EVENTS = "text/event-stream";
 
@@ -29,6 +40,21 @@ export class Api {
 
   async assistants(): Promise<Assistant[]> {
     return (await this.#http.json<Page<Assistant>>("/api/assistants")).items;
+  }
+
+  /** What can be wished for, and whether it can be had right now. */
+  async models(): Promise<Model[]> {
+    return (await this.#http.json<Page<Model>>("/api/models")).items;
+  }
+
+  /** Every call that one answer took, in the order they were made. */
+  async attempts(messageId: string): Promise<Attempt[]> {
+    return (await this.#http.json<Page<Attempt>>(`/api/chat/messages/${messageId}/attempts`)).items;
+  }
+
+  /** The operators' side of the contract: read by pages that the others never load. */
+  admin<T>(path: string, signal?: AbortSignal): Promise<T> {
+    return this.#http.json(`/api/admin/${path}`, { signal });
   }
 
   sessions(query: SessionQuery): Promise<Page<Session>> {
@@ -66,8 +92,12 @@ export class Api {
     return this.#stream("/api/chat", { method: "POST", body: { ...body, stream: true }, signal });
   }
 
-  regenerate(messageId: string, clientMessageId: string, signal?: AbortSignal): AsyncGenerator<Numbered> {
-    const body = { stream: true, clientMessageId };
+  regenerate(
+    messageId: string,
+    wish: Pick<SendBody, "clientMessageId" | "model">,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Numbered> {
+    const body = { ...wish, stream: true };
     return this.#stream(`/api/chat/messages/${messageId}/regenerate`, { method: "POST", body, signal });
   }
 

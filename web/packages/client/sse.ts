@@ -1,7 +1,7 @@
 /** From the bytes of a response to run events. Reads frames, drops what it does not know, notices silence. */
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { ConnectionLost, record, text } from "./problem";
-import type { Citation, Numbered, RunEvent } from "./types";
+import type { Citation, Numbered, RunEvent, Spent, Usage } from "./types";
 
 /** The server writes at least a comment every 15 s; twice that in silence means the line is dead. */
 const SILENCE_MS = 35_000;
@@ -68,16 +68,26 @@ const readers: Record<string, (body: Record<string, unknown>) => RunEvent | null
     messageId: text(body.messageId),
   }),
   status: (body) => ({ type: "status", stage: text(body.stage), documents: count(body.documents) }),
-  meta: (body) => ({ type: "meta", model: text(body.model) || null, provider: text(body.provider) || null }),
+  meta: (body) => ({
+    type: "meta",
+    model: text(body.model) || null,
+    provider: text(body.provider) || null,
+    why: text(body.why) || null,
+  }),
   citation: (body) => (count(body.number) === null ? null : { type: "citation", citation: citation(body) }),
   message: (body) => (typeof body.content === "string" ? { type: "text", content: body.content } : null),
   rewind: (body) => ({ type: "rewind", length: count(body.length) ?? 0 }),
-  retract: (body) => ({ type: "rewind", length: count(body.length) ?? 0 }),
-  done: (body) => ({ type: "done", finishReason: text(body.finishReason) || "stop" }),
+  retract: (body) => ({ type: "retract", length: count(body.length) ?? 0 }),
+  done: (body) => ({ type: "done", finishReason: text(body.finishReason) || "stop", spent: spent(body) }),
   draining: () => ({ type: "draining" }),
   error: (body) => ({
     type: "error",
-    failure: { code: text(body.code), message: text(body.message), retryable: body.retryable !== false },
+    failure: {
+      code: text(body.code),
+      message: text(body.message),
+      retryable: body.retryable !== false,
+      retryAfter: count(body.retryAfter),
+    },
   }),
 };
 
@@ -91,6 +101,26 @@ function citation(body: Record<string, unknown>): Citation {
     quote: text(body.quote),
     url: text(body.url) || null,
     page: count(body.page),
+  };
+}
+
+function spent(body: Record<string, unknown>): Spent {
+  return {
+    usage: usage(body.usage),
+    costUsd: count(body.costUsd),
+    latencyMs: count(body.latencyMs),
+    ttftMs: count(body.ttftMs),
+  };
+}
+
+function usage(value: unknown): Usage | null {
+  if (typeof value !== "object" || value === null) return null;
+  const body = record(value);
+  return {
+    inputTokens: count(body.inputTokens) ?? 0,
+    outputTokens: count(body.outputTokens) ?? 0,
+    cachedTokens: count(body.cachedTokens) ?? 0,
+    estimated: body.estimated === true,
   };
 }
 

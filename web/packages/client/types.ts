@@ -7,6 +7,8 @@ export interface Session {
   id: string;
   title: string | null;
   assistantId: string | null;
+  /** The model that was wished for when the session was made; null leaves the choice to the server. */
+  model?: string | null;
   messageCount: number;
   createdAt: string;
   updatedAt: string;
@@ -29,9 +31,27 @@ export interface RunFailure {
   code: string;
   message: string;
   retryable: boolean;
+  /** Seconds until another attempt makes sense, where that is known. */
+  retryAfter?: number | null;
 }
 
-export interface Message {
+/** Tokens of a reply; `estimated` says that the provider did not count them. */
+export interface Usage {
+  inputTokens: number;
+  outputTokens: number;
+  cachedTokens: number;
+  estimated: boolean;
+}
+
+/** What a reply took. A cost of null is unknown, not free. */
+export interface Spent {
+  usage: Usage | null;
+  costUsd: number | null;
+  latencyMs: number | null;
+  ttftMs: number | null;
+}
+
+export interface Message extends Partial<Spent> {
   id: string;
   sessionId: string;
   parentId: string | null;
@@ -43,6 +63,8 @@ export interface Message {
   citations: Citation[] | null;
   feedback: { rating: Rating | null } | null;
   createdAt: string;
+  /** One sentence on why this model answered. */
+  why?: string | null;
   runId?: string | null;
   finishReason?: string | null;
   error?: RunFailure | null;
@@ -78,17 +100,45 @@ export interface SendBody {
   clientMessageId: string;
   sessionId?: string;
   assistantId?: string;
+  model?: string;
+}
+
+/** A model that can be wished for; the first one the server lists leaves the choice to it. */
+export interface Model {
+  id: string;
+  name: string;
+  provider: string;
+  default: boolean;
+  available: boolean;
+  /** Why it can't be had right now, in words. */
+  note: string | null;
+}
+
+/** One call to a model: a line of the ledger. `cause` is told to operators only. */
+export interface Attempt {
+  provider: string;
+  model: string;
+  status: "answered" | "failed" | "stopped" | "skipped" | "lost";
+  why: string;
+  startedAt: string;
+  durationMs: number;
+  ttftMs: number | null;
+  usage: Usage | null;
+  costUsd: number | null;
+  error: string | null;
+  cause?: string | null;
 }
 
 /** One event of a run, after its frame was read. Events of unknown names never become one of these. */
 export type RunEvent =
   | { type: "start"; runId: string; sessionId: string; userMessageId: string; messageId: string }
   | { type: "status"; stage: string; documents: number | null }
-  | { type: "meta"; model: string | null; provider: string | null }
+  | { type: "meta"; model: string | null; provider: string | null; why: string | null }
   | { type: "citation"; citation: Citation }
   | { type: "text"; content: string }
   | { type: "rewind"; length: number }
-  | { type: "done"; finishReason: string }
+  | { type: "retract"; length: number }
+  | { type: "done"; finishReason: string; spent: Spent }
   | { type: "draining" }
   | { type: "error"; failure: RunFailure };
 

@@ -3,12 +3,14 @@ import { Api } from "@client/api";
 import { ApiError } from "@client/problem";
 import { safeStorage } from "@client/storage";
 import type { Assistant, Person } from "@client/types";
+import { Address } from "./address";
 import { Chat } from "./chat/chat";
 import { Drafts } from "./drafts";
 import { frames } from "./frames";
 import { type Language, languageFor } from "./i18n/translate";
 import { MarkdownDocument } from "./markdown/document";
 import { plainText } from "./markdown/plain";
+import { choiceIn, Models } from "./models";
 import { browserNetwork, type Network } from "./network";
 import { Sessions } from "./sessions";
 import { createStore } from "./store";
@@ -25,8 +27,7 @@ export interface Shell {
   unreachable: boolean;
 }
 
-const SIGN_IN = "#sign-in=";
-const SESSION = "#/c/";
+const OPERATORS: readonly string[] = ["operator", "owner"];
 
 export class App {
   readonly language: Language;
@@ -35,6 +36,8 @@ export class App {
   readonly drafts: Drafts;
   readonly theme: ThemeChoice;
   readonly sessions: Sessions;
+  readonly models: Models;
+  readonly address: Address;
   readonly chat: Chat;
   readonly shell = createStore<Shell>({
     assistants: [],
@@ -51,32 +54,53 @@ export class App {
     this.api = new Api(storage);
     this.drafts = new Drafts(storage);
     this.theme = new ThemeChoice(storage, window.document.documentElement);
-    this.sessions = new Sessions(this.api, (sessionId) => this.chat.forget(sessionId));
+    this.models = new Models(this.api, storage);
+    this.sessions = new Sessions(this.api, (sessionId) => {
+      this.chat.forget(sessionId);
+      this.models.forget(sessionId);
+    });
     this.chat = new Chat(this.api, storage, this.network, frames(window), {
-      onSession: () => void this.sessions.refresh(),
+      onSession: (sessionId, model) => {
+        this.models.settle(sessionId, model);
+        void this.sessions.refresh();
+      },
       onAnswer: (uid, entry) => this.#announce(uid, entry),
     });
+    this.address = new Address(window, this.chat);
   }
 
   get assistant(): Assistant | null {
     return this.shell.get().assistants[0] ?? null;
   }
 
+  /** Say something in a conversation, to the model that is chosen there. */
+  say(uid: string, text: string): void {
+    this.chat.send(uid, text, this.assistant?.id ?? null, this.#wish(uid));
+  }
+
+  /** Have the same question answered once more, by the model that is chosen now. */
+  again(uid: string, key: string): void {
+    void this.chat.regenerate(uid, key, this.#wish(uid));
+  }
+
+  #wish(uid: string): string | null {
+    const sessionId = this.chat.conversations.get(uid)?.sessionId ?? null;
+    return choiceIn(this.models.store.get(), sessionId, null)?.wish ?? null;
+  }
+
   /** Sign in when the address asks for it, then show what the address names. */
   async start(): Promise<void> {
-    const { hash } = this.window.location;
-    if (hash.startsWith(SIGN_IN)) await this.#signIn(decodeURIComponent(hash.slice(SIGN_IN.length)));
-    this.chat.boot(sessionIn(this.window.location.hash));
-    this.#followAddress();
-    const { sessionId } = this.chat.conversations.current;
-    if (sessionId) void this.sessions.look(sessionId);
+    const oneTime = this.address.oneTimeToken;
+    if (oneTime) await this.#signIn(oneTime);
+    this.chat.boot(this.address.sessionId);
+    this.address.follow((sessionId) => void this.sessions.look(sessionId));
     await this.#greet();
     this.network.online.subscribe(() => this.network.online.get() && void this.#greet());
     this.window.document.addEventListener("visibilitychange", () => this.#lookAgain());
   }
 
   async #signIn(token: string): Promise<void> {
-    this.window.history.replaceState(null, "", this.window.location.pathname);
+    this.address.clear();
     try {
       await this.api.identity.signIn(token);
       const person = await this.api.me();
@@ -90,41 +114,17 @@ export class App {
     try {
       const [person, assistants] = await Promise.all([this.api.me(), this.api.assistants()]);
       this.#shell({ person, assistants, unreachable: false });
-      await this.sessions.refresh();
+      await Promise.all([this.sessions.refresh(), this.models.refresh()]);
     } catch (error) {
       this.#shell({ unreachable: !(error instanceof ApiError) || error.retryable });
     }
-  }
-
-  /** The address and the conversation in view name the same session, whichever of the two changes. */
-  #followAddress(): void {
-    const { conversations } = this.chat;
-    let shown = conversations.current.sessionId;
-    conversations.store.subscribe(() => {
-      const { sessionId } = conversations.current;
-      // Only a change of what is shown concerns the address, which may already be ahead of it.
-      if (shown === sessionId) return;
-      shown = sessionId;
-      if (sessionId) void this.sessions.look(sessionId);
-      if (sessionIn(this.window.location.hash) === sessionId) return;
-      const address = sessionId ? SESSION + sessionId : this.window.location.pathname;
-      this.window.history.pushState(null, "", address);
-    });
-    this.window.addEventListener("popstate", () => {
-      const { hash } = this.window.location;
-      // A sign-in link pasted into an open page makes it another person's page.
-      if (hash.startsWith(SIGN_IN)) return this.window.location.reload();
-      const sessionId = sessionIn(hash);
-      if (sessionId === conversations.current.sessionId) return;
-      if (sessionId) this.chat.open(sessionId);
-      else this.chat.startNew();
-    });
   }
 
   /** Other tabs and devices may have gone on in the meantime. */
   #lookAgain(): void {
     if (this.window.document.visibilityState !== "visible") return;
     void this.sessions.refresh();
+    void this.models.refresh();
     void this.chat.load(this.chat.conversations.current.uid);
   }
 
@@ -133,6 +133,8 @@ export class App {
     entry: { status: string; content: string; failure: { message: string } | null },
   ): void {
     void this.sessions.refresh();
+    // What failed here may be marked as away there.
+    if (entry.status === "failed") void this.models.refresh();
     // The title of a new conversation is made after the answer, in the background.
     setTimeout(() => void this.sessions.refresh(), 2_000);
     if (uid !== this.chat.conversations.current.uid) return;
@@ -156,6 +158,7 @@ export class App {
   }
 }
 
-function sessionIn(hash: string): string | null {
-  return hash.startsWith(SESSION) ? hash.slice(SESSION.length) || null : null;
+/** Tell whether somebody sees how the server is doing, and not only their own conversations. */
+export function operates(person: Person | null): boolean {
+  return person !== null && OPERATORS.includes(person.role);
 }

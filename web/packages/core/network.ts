@@ -5,7 +5,10 @@ export interface Network {
   readonly online: Store<boolean>;
   /** Resolve at once when online, else on return. */
   untilOnline(): Promise<void>;
-  /** Wait before attempt number `attempt` (from 0), or `atLeast` milliseconds; a returning network cuts it short. */
+  /**
+   * Wait before attempt number `attempt` (from 0). A returning network cuts it short, but not below the
+   * `atLeast` milliseconds that the server asked for.
+   */
   pause(attempt: number, signal?: AbortSignal, atLeast?: number): Promise<void>;
 }
 
@@ -25,6 +28,7 @@ export function browserNetwork(target: Window): Network {
     online,
     untilOnline: () => (online.get() ? Promise.resolve() : change(online)),
     async pause(attempt, signal, atLeast = 0) {
+      const due = Date.now() + atLeast;
       await new Promise<void>((resolve) => {
         const end = () => {
           clearTimeout(timer);
@@ -33,7 +37,7 @@ export function browserNetwork(target: Window): Network {
           resolve();
         };
         const timer = setTimeout(end, Math.max(backoff(attempt), atLeast));
-        const unsubscribe = online.subscribe(() => online.get() && end());
+        const unsubscribe = online.subscribe(() => online.get() && Date.now() >= due && end());
         signal?.addEventListener("abort", end);
       });
     },

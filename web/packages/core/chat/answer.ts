@@ -1,5 +1,19 @@
 /** What a reader has of an answer so far, and how each run event changes it. Pure: the same events, the same answer. */
-import type { Citation, RunEvent, RunFailure, Status } from "@client/types";
+import type { Citation, RunEvent, RunFailure, Spent, Status } from "@client/types";
+
+/** Who answers, and why they were chosen. */
+export interface Answerer {
+  model: string | null;
+  provider: string | null;
+  why: string | null;
+}
+
+/** Another model went on with what was already said. */
+export interface Handover {
+  /** So many characters of the text are the first model's. */
+  at: number;
+  from: Answerer;
+}
 
 export interface Answer {
   content: string;
@@ -8,6 +22,13 @@ export interface Answer {
   stage: string | null;
   documents: number | null;
   failure: RunFailure | null;
+  by: Answerer | null;
+  handover: Handover | null;
+  /** Something that was shown was taken back by a rule. */
+  retracted: boolean;
+  /** The answer, or its end, was held back by a rule. */
+  filtered: boolean;
+  spent: Spent | null;
 }
 
 export const emptyAnswer: Answer = {
@@ -17,6 +38,11 @@ export const emptyAnswer: Answer = {
   stage: null,
   documents: null,
   failure: null,
+  by: null,
+  handover: null,
+  retracted: false,
+  filtered: false,
+  spent: null,
 };
 
 export function advance(answer: Answer, event: RunEvent): Answer {
@@ -27,15 +53,40 @@ export function advance(answer: Answer, event: RunEvent): Answer {
       return { ...answer, citations: withCitation(answer.citations, event.citation) };
     case "text":
       return { ...answer, content: answer.content + event.content, status: "streaming" };
+    case "meta":
+      return { ...answer, ...answeredBy(answer, event) };
     case "rewind":
-      return { ...answer, content: firstCharacters(answer.content, event.length) };
+      return { ...shortened(answer, event.length), retracted: event.length > 0 && answer.retracted };
+    case "retract":
+      return { ...shortened(answer, event.length), retracted: true };
     case "done":
-      return { ...answer, status: event.finishReason === "stopped" ? "stopped" : "completed", stage: null };
+      return {
+        ...answer,
+        status: event.finishReason === "stopped" ? "stopped" : "completed",
+        filtered: event.finishReason === "filtered",
+        spent: event.spent,
+        stage: null,
+      };
     case "error":
       return { ...answer, status: "failed", failure: event.failure, stage: null };
     default:
       return answer;
   }
+}
+
+/** The first word decides: before it a change of mind concerns nobody, after it two have answered. */
+function answeredBy(answer: Answer, next: Answerer): Pick<Answer, "by" | "handover"> {
+  const { by: from, content, handover } = answer;
+  const by = { model: next.model, provider: next.provider, why: next.why };
+  const another = from !== null && (from.model !== by.model || from.provider !== by.provider);
+  return { by, handover: another && content !== "" ? { at: content.length, from } : handover };
+}
+
+/** Text that is gone takes the note on who said it along. */
+function shortened(answer: Answer, length: number): Answer {
+  const content = firstCharacters(answer.content, length);
+  const { handover } = answer;
+  return { ...answer, content, handover: handover && handover.at <= content.length ? handover : null };
 }
 
 export function settled(status: Status): boolean {

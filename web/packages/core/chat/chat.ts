@@ -5,7 +5,8 @@ import type { KeyValue } from "@client/storage";
 import type { Rating } from "@client/types";
 import { newId } from "../ids";
 import type { Network } from "../network";
-import { emptyAnswer, settled } from "./answer";
+import { Again } from "./again";
+import { settled } from "./answer";
 import {
   type Conversation,
   type Entry,
@@ -16,13 +17,12 @@ import {
 } from "./conversation";
 import { Conversations } from "./conversations";
 import { Deliveries } from "./delivery";
-import { retryAfter } from "./follow";
 import { Outbox, type OutboxItem } from "./outbox";
-import { type RunRequest, Runs, type Schedule } from "./runs";
+import { Runs, type Schedule } from "./runs";
 
 export interface ChatEvents {
-  /** A message of this session was accepted: the session exists, and is the newest. */
-  onSession(sessionId: string): void;
+  /** A message of this session was accepted, with this wish: the session exists, and is the newest. */
+  onSession(sessionId: string, model: string | null): void;
   /** An answer came to its end. */
   onAnswer(uid: string, entry: Entry): void;
 }
@@ -32,6 +32,7 @@ export class Chat {
   readonly #outbox: Outbox;
   readonly #runs: Runs;
   readonly #deliveries: Deliveries;
+  readonly #again: Again;
   readonly #loading = new Set<string>();
 
   constructor(
@@ -43,8 +44,14 @@ export class Chat {
   ) {
     this.#outbox = new Outbox(storage);
     this.#runs = new Runs(api, this.conversations, network, schedule, (uid, key) => this.#settled(uid, key));
-    this.#deliveries = new Deliveries(api, this.conversations, this.#outbox, network, this.#runs, (_, id) =>
-      events.onSession(id),
+    this.#again = new Again(api, this.conversations, network, this.#runs);
+    this.#deliveries = new Deliveries(
+      api,
+      this.conversations,
+      this.#outbox,
+      network,
+      this.#runs,
+      (sessionId, model) => events.onSession(sessionId, model),
     );
     network.online.subscribe(() => network.online.get() && this.#pumpAll());
   }
@@ -116,7 +123,8 @@ export class Chat {
     });
   }
 
-  send(uid: string, text: string, assistantId: string | null): void {
+  /** Hand over a message; `model` null leaves the choice of who answers to the session. */
+  send(uid: string, text: string, assistantId: string | null, model: string | null = null): void {
     const conversation = this.conversations.get(uid);
     if (!conversation) return;
     const item: OutboxItem = {
@@ -124,6 +132,7 @@ export class Chat {
       conversation: uid,
       sessionId: conversation.sessionId,
       assistantId,
+      model,
       text,
       createdAt: Math.max(Date.now(), (this.#outbox.all().at(-1)?.createdAt ?? 0) + 1),
     };
@@ -132,7 +141,10 @@ export class Chat {
     void this.#deliveries.pump(uid);
   }
 
-  retrySend(uid: string, key: string): void {
+  /** Try a refused message again, with another model when one is named. */
+  retrySend(uid: string, key: string, model?: string): void {
+    const item = this.#outbox.of(uid).find((each) => each.clientMessageId === key);
+    if (item && model) this.#outbox.put({ ...item, model });
     this.#deliveries.retry(uid, key);
   }
 
@@ -141,44 +153,16 @@ export class Chat {
     const item = this.#outbox.of(uid).find((each) => each.clientMessageId === key);
     if (item) this.#outbox.remove(item);
     this.conversations.removeEntries(uid, (entry) => entry.key === key);
+    // What stood behind it may have waited for it only.
+    void this.#deliveries.pump(uid);
   }
 
   stop(uid: string): void {
     void this.#runs.stop(uid);
   }
 
-  /** Answer the same question once more; the answer there is comes back if the server can't be reached. */
-  async regenerate(uid: string, key: string): Promise<void> {
-    const before = this.conversations.entry(uid, key);
-    if (!before?.id || !settled(before.status)) return;
-    const { id } = before;
-    const attemptId = newId();
-    this.conversations.updateEntry(uid, key, (entry) => ({
-      ...entry,
-      ...emptyAnswer,
-      runId: null,
-      rating: null,
-      createdAt: new Date().toISOString(),
-    }));
-    const first = (signal: AbortSignal) => this.api.regenerate(id, attemptId, signal);
-    const error = await this.#started({ uid, key, first, runId: null });
-    if (error === null) return;
-    const message = error instanceof ApiError ? error.message : "";
-    const failure = { code: "unreachable", message, retryable: true };
-    this.conversations.updateEntry(uid, key, () => ({ ...before, failure }));
-  }
-
-  /** Run, again if the line broke before the run had a name; the id of the request makes that harmless. */
-  async #started(request: RunRequest): Promise<unknown | null> {
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        await this.#runs.run(request);
-        return null;
-      } catch (error) {
-        if (attempt === 2 || (error instanceof ApiError && !error.retryable)) return error;
-        await this.network.pause(attempt, undefined, retryAfter(error));
-      }
-    }
+  regenerate(uid: string, key: string, model: string | null = null): Promise<void> {
+    return this.#again.regenerate(uid, key, model);
   }
 
   async rate(uid: string, key: string, rating: Rating | null): Promise<void> {
@@ -208,10 +192,13 @@ export class Chat {
 
   #show(uid: string, item: OutboxItem): void {
     const delivery = this.network.online.get() ? "sending" : "waiting";
-    this.conversations.update(uid, (conversation) => ({
-      ...conversation,
-      entries: [...conversation.entries, { ...questionEntry(item), delivery }],
-    }));
+    this.conversations.update(uid, (conversation) => {
+      // What a limit keeps is waited for by everything behind it.
+      const ahead = conversation.entries.find((entry) => entry.delivery === "limited");
+      const held = ahead && { delivery: ahead.delivery, hindrance: ahead.hindrance };
+      const entry = { ...questionEntry(item), delivery, ...held } as const;
+      return { ...conversation, entries: [...conversation.entries, entry] };
+    });
   }
 
   #followLive(uid: string): void {

@@ -1,10 +1,18 @@
 /** A conversation as the page holds it: entries in reading order, and the pure changes to them. */
-import type { Message, Rating, RunFailure } from "@client/types";
-import { type Answer, emptyAnswer, settled } from "./answer";
+import type { Message, Rating, RunFailure, Spent } from "@client/types";
+import { type Answer, type Answerer, emptyAnswer, settled } from "./answer";
 import type { OutboxItem } from "./outbox";
 
 /** How far the person's own message has come on its way to the server. */
-export type Delivery = "sent" | "sending" | "waiting" | "refused";
+export type Delivery = "sent" | "sending" | "waiting" | "limited" | "refused";
+
+/** Why a message did not go out: the server's word for it, its sentence, and when another attempt makes sense. */
+export interface Hindrance {
+  code: string;
+  reason: string;
+  /** Milliseconds since 1970; null when nobody knows. */
+  until: number | null;
+}
 
 export interface Entry extends Answer {
   /** Stays the same while the entry becomes known to the server, so that the page never rebuilds it. */
@@ -13,8 +21,10 @@ export interface Entry extends Answer {
   role: "user" | "assistant";
   runId: string | null;
   delivery: Delivery;
-  /** Why a message was refused, in words. */
-  reason: string | null;
+  /** What keeps a limited or refused message; null when the server could not be reached at all. */
+  hindrance: Hindrance | null;
+  /** When it failed, by this device's clock; null for what was read from the server. */
+  failedAt: number | null;
   /** False while a broken line is being mended. */
   line: boolean;
   rating: Rating | null;
@@ -48,13 +58,27 @@ export function entryOf(message: Message, key: string = message.id): Entry {
     stage: null,
     documents: null,
     failure,
+    by: message.model || message.provider ? answererOf(message) : null,
+    handover: null,
+    retracted: false,
+    filtered: message.finishReason === "filtered",
+    spent: spentOf(message),
     runId: message.runId ?? null,
     delivery: "sent",
-    reason: null,
+    hindrance: null,
+    failedAt: null,
     line: true,
     rating: message.feedback?.rating ?? null,
     createdAt: message.createdAt,
   };
+}
+
+function answererOf({ model, provider, why }: Message): Answerer {
+  return { model, provider, why: why ?? null };
+}
+
+function spentOf({ usage = null, costUsd = null, latencyMs = null, ttftMs = null }: Message): Spent {
+  return { usage, costUsd, latencyMs, ttftMs };
 }
 
 export function questionEntry(item: OutboxItem): Entry {
@@ -67,7 +91,8 @@ export function questionEntry(item: OutboxItem): Entry {
     status: "completed",
     runId: null,
     delivery: "sending",
-    reason: null,
+    hindrance: null,
+    failedAt: null,
     line: true,
     rating: null,
     createdAt: new Date(item.createdAt).toISOString(),
@@ -86,7 +111,8 @@ export function answerEntry(clientMessageId: string, now: number): Entry {
     role: "assistant",
     runId: null,
     delivery: "sent",
-    reason: null,
+    hindrance: null,
+    failedAt: null,
     line: true,
     rating: null,
     createdAt: new Date(now).toISOString(),

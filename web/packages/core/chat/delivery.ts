@@ -3,7 +3,7 @@ import type { Api } from "@client/api";
 import { ApiError } from "@client/problem";
 import type { SendBody } from "@client/types";
 import type { Network } from "../network";
-import { answerEntry, answerKey, type Delivery } from "./conversation";
+import { answerEntry, answerKey, type Delivery, type Hindrance } from "./conversation";
 import type { Conversations } from "./conversations";
 import { retryAfter } from "./follow";
 import type { Outbox, OutboxItem } from "./outbox";
@@ -11,8 +11,11 @@ import type { Runs, Started } from "./runs";
 
 /** After these many failures in a row the person is told, and decides. */
 const ATTEMPTS = 3;
+/** A limit that ends sooner than this is waited for; a later end is for the person to come back to. */
+const PATIENCE_MS = 10 * 60_000;
 
-type Outcome = "accepted" | "unreachable" | "refused";
+/** `held` keeps the messages behind it waiting, so that the order stands; `refused` lets them pass. */
+type Outcome = "accepted" | "held" | "refused";
 
 export class Deliveries {
   readonly #busy = new Set<string>();
@@ -24,7 +27,7 @@ export class Deliveries {
     private readonly outbox: Outbox,
     private readonly network: Network,
     private readonly runs: Runs,
-    private readonly onSession: (uid: string, sessionId: string) => void,
+    private readonly onSession: (sessionId: string, model: string | null) => void,
   ) {}
 
   /** Send what waits in a conversation, oldest first. A message goes out when the one before it was accepted. */
@@ -33,10 +36,10 @@ export class Deliveries {
     this.#busy.add(uid);
     try {
       for (;;) {
-        const item = this.outbox.of(uid).find((each) => !this.#refused.has(each.clientMessageId));
+        const item = this.#waiting(uid)[0];
         if (!item) return;
         const outcome = await this.#deliver(uid, item);
-        if (outcome === "unreachable") return;
+        if (outcome === "held") return;
         if (outcome === "refused") this.#refused.add(item.clientMessageId);
       }
     } finally {
@@ -50,28 +53,36 @@ export class Deliveries {
   }
 
   async #deliver(uid: string, item: OutboxItem): Promise<Outcome> {
-    for (let failures = 0; ; ) {
-      if (await this.#held(uid)) failures = 0;
+    let failures = 0;
+    let waited = false;
+    for (;;) {
+      if (await this.#offline(uid)) failures = 0;
       if (!this.#waits(item)) return "accepted";
       const failure = await this.#attempt(uid, item);
       if (failure === null) return "accepted";
       if (!this.network.online.get()) continue;
       failures += 1;
-      const outcome = verdict(failure, failures);
-      if (outcome) {
-        this.#mark(uid, item, "refused", failure instanceof ApiError ? failure.message : null);
-        return outcome;
+      const outcome = verdict(failure, failures, waited);
+      if (outcome) return this.#giveUp(uid, item, outcome, failure);
+      if (isLimit(failure)) {
+        // Everything that is queued behind waits too, and is seen to.
+        this.#markAll(uid, "limited", hindrance(failure));
+        waited = true;
       }
       await this.network.pause(failures - 1, undefined, retryAfter(failure));
     }
   }
 
+  #giveUp(uid: string, item: OutboxItem, outcome: Outcome, failure: unknown): Outcome {
+    if (outcome === "held") this.#markAll(uid, "waiting");
+    this.#mark(uid, item, "refused", hindrance(failure));
+    return outcome;
+  }
+
   /** Wait while there is no network; tell whether that was so. */
-  async #held(uid: string): Promise<boolean> {
+  async #offline(uid: string): Promise<boolean> {
     if (this.network.online.get()) return false;
-    for (const item of this.outbox.of(uid)) {
-      if (!this.#refused.has(item.clientMessageId)) this.#mark(uid, item, "waiting");
-    }
+    this.#markAll(uid, "waiting");
     await this.network.untilOnline();
     return true;
   }
@@ -85,6 +96,7 @@ export class Deliveries {
     const body: SendBody = { message: item.text, clientMessageId };
     if (sessionId) body.sessionId = sessionId;
     else if (item.assistantId) body.assistantId = item.assistantId;
+    if (item.model) body.model = item.model;
     return new Promise((resolve) => {
       const first = (signal: AbortSignal) => this.api.send(body, signal);
       const onStart = (event: Started) => {
@@ -107,29 +119,51 @@ export class Deliveries {
       ...entry,
       id: event.userMessageId,
       delivery: "sent",
-      reason: null,
+      hindrance: null,
     }));
     if (this.conversations.get(uid)?.sessionId !== event.sessionId) {
       this.conversations.update(uid, (conversation) => ({ ...conversation, sessionId: event.sessionId }));
       this.outbox.settle(uid, event.sessionId);
     }
-    this.onSession(uid, event.sessionId);
+    this.onSession(event.sessionId, item.model);
+  }
+
+  #waiting(uid: string): OutboxItem[] {
+    return this.outbox.of(uid).filter((each) => !this.#refused.has(each.clientMessageId));
   }
 
   #waits(item: OutboxItem): boolean {
     return this.outbox.all().some((each) => each.clientMessageId === item.clientMessageId);
   }
 
-  #mark(uid: string, item: OutboxItem, delivery: Delivery, reason: string | null = null): void {
+  #markAll(uid: string, delivery: Delivery, why: Hindrance | null = null): void {
+    for (const item of this.#waiting(uid)) this.#mark(uid, item, delivery, why);
+  }
+
+  #mark(uid: string, item: OutboxItem, delivery: Delivery, why: Hindrance | null = null): void {
     const key = item.clientMessageId;
     if (delivery !== "sending")
       this.conversations.removeEntries(uid, (entry) => entry.key === answerKey(key));
-    this.conversations.updateEntry(uid, key, (entry) => ({ ...entry, delivery, reason }));
+    this.conversations.updateEntry(uid, key, (entry) => ({ ...entry, delivery, hindrance: why }));
   }
 }
 
-/** What a failure means for the message, or null when another attempt is due. */
-function verdict(failure: unknown, failures: number): Outcome | null {
+/** A limit that names its end. */
+function isLimit(failure: unknown): boolean {
+  return failure instanceof ApiError && failure.status === 429 && failure.retryAfter !== null;
+}
+
+function hindrance(failure: unknown): Hindrance | null {
+  if (!(failure instanceof ApiError)) return null;
+  const until = failure.retryAfter === null ? null : Date.now() + failure.retryAfter * 1000;
+  // Of all fields only the chosen model can be wrong by no fault of the text.
+  const code = failure.fields[0]?.field === "model" ? "model_missing" : failure.code;
+  return { code, reason: failure.message, until };
+}
+
+/** What a failure means for the message, or null when another attempt is due: after a limit there is one. */
+function verdict(failure: unknown, failures: number, waited: boolean): Outcome | null {
+  if (isLimit(failure)) return waited || retryAfter(failure) > PATIENCE_MS ? "held" : null;
   if (failure instanceof ApiError && !failure.retryable) return "refused";
-  return failures >= ATTEMPTS ? "unreachable" : null;
+  return failures >= ATTEMPTS ? "held" : null;
 }

@@ -13,6 +13,8 @@ export interface OutboxItem {
   conversation: string;
   sessionId: string | null;
   assistantId: string | null;
+  /** The model that was chosen when it was written; null leaves the choice to the session. */
+  model: string | null;
   text: string;
   createdAt: number;
 }
@@ -61,6 +63,7 @@ function parse(stored: string | null): OutboxItem | null {
       conversation: text(item.conversation),
       sessionId: text(item.sessionId) || null,
       assistantId: text(item.assistantId) || null,
+      model: text(item.model) || null,
       text: text(item.text),
       createdAt: Number(item.createdAt) || 0,
     };

@@ -74,7 +74,8 @@ export class Runs {
     let scheduled = false;
     const flush = () => {
       scheduled = false;
-      this.conversations.updateEntry(uid, key, (entry) => ({ ...entry, ...working, line: true }));
+      const failedAt = working.failure ? Date.now() : null;
+      this.conversations.updateEntry(uid, key, (entry) => ({ ...entry, ...working, failedAt, line: true }));
     };
     const onEvent = (event: RunEvent) => {
       if (event.type === "start") {

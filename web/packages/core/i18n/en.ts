@@ -1,5 +1,8 @@
 /** The words of the interface in English: the catalogue that every other language is checked against. */
+import { models } from "./en-models";
+
 export const en = {
+  ...models,
   "app.name": "Parlour",
   "app.skip": "Skip to the conversation",
   "app.crashed": "This page ran into something it could not draw.",

@@ -2,6 +2,7 @@
 import { ArrowUp, Square } from "lucide-react";
 import { type KeyboardEvent, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
 import { useApp, useWhole, useWords } from "../context";
+import { ModelSelect } from "./ModelSelect";
 
 /** Characters the server takes at most, counted as it counts them: by code point, after trimming. */
 const LIMIT = 10_000;
@@ -71,6 +72,7 @@ export function Composer({ sessionId, live, placeholder, roomy = false, onSend, 
           send();
         }}
       />
+      <ModelSelect sessionId={sessionId} />
       {stopping ? (
         <button type="button" className="stop" onClick={onStop}>
           <Square size={12} fill="currentColor" strokeWidth={0} />

@@ -11,7 +11,7 @@ export function Welcome({ conversation }: { conversation: Conversation }) {
   const app = useApp();
   const { assistants, person, unreachable } = useWhole(app.shell);
   const assistant = assistants[0];
-  const send = (text: string) => app.chat.send(conversation.uid, text, assistant?.id ?? null);
+  const send = (text: string) => app.say(conversation.uid, text);
   const greeting = t(`welcome.${dayPart(new Date().getHours())}`);
   const name = person?.displayName?.trim().split(/\s+/)[0];
   return (

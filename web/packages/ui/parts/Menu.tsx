@@ -9,6 +9,7 @@ import {
   useState,
 } from "react";
 import { usePressOutside } from "../hooks";
+import { place } from "./place";
 
 export interface MenuItem {
   label: string;
@@ -167,15 +168,4 @@ function steer(event: KeyboardEvent<HTMLDivElement>, close: (refocus: boolean) =
     event.preventDefault();
     all[targets[event.key] ?? 0]?.focus();
   }
-}
-
-/** Below the button where there is room, else above it; inside the window in either case. */
-function place(list: HTMLElement, button: HTMLElement): void {
-  const anchor = button.getBoundingClientRect();
-  const { offsetWidth: width, offsetHeight: height } = list;
-  const below = anchor.bottom + 4 + height <= window.innerHeight - 8;
-  const ends = anchor.left + width > window.innerWidth - 8;
-  const left = ends ? anchor.right - width : anchor.left;
-  list.style.top = `${Math.max(8, below ? anchor.bottom + 4 : anchor.top - height - 4)}px`;
-  list.style.left = `${Math.max(8, left)}px`;
 }

@@ -3,7 +3,6 @@ import type { Citation } from "@client/types";
 import { settled } from "@core/chat/answer";
 import type { Entry } from "@core/chat/conversation";
 import type { Key } from "@core/i18n/translate";
-import { CircleAlert } from "lucide-react";
 import { type KeyboardEvent, useMemo, useRef } from "react";
 import { useApp, useWords } from "../context";
 import { MARGIN, useAfter, useMedia } from "../hooks";
@@ -13,6 +12,7 @@ import { MarginNotes } from "../sources/MarginNotes";
 import { SourceRow } from "../sources/SourceRow";
 import { type Sources, SourcesProvider, useSourcesState } from "../sources/sources";
 import { AnswerActions } from "./AnswerActions";
+import { Ending } from "./Ending";
 
 interface Props {
   entry: Entry;
@@ -101,25 +101,6 @@ function Progress({ entry }: { entry: Entry }) {
   return (
     <div className="progress" role="status">
       {words}
-    </div>
-  );
-}
-
-function Ending({ entry, uid, last }: { entry: Entry; uid: string; last: boolean }) {
-  const t = useWords();
-  const { chat } = useApp();
-  if (entry.status === "stopped") return <p className="quiet-line">{t("message.stopped")}</p>;
-  if (entry.status !== "failed" && !entry.failure) return null;
-  const again = last && entry.id !== null;
-  return (
-    <div className="trouble">
-      <CircleAlert size={16} strokeWidth={1.75} />
-      <span className="trouble-words">{entry.failure?.message || t("message.failed")}</span>
-      {again && (
-        <button type="button" className="trouble-act" onClick={() => void chat.regenerate(uid, entry.key)}>
-          {t("message.tryAgain")}
-        </button>
-      )}
     </div>
   );
 }

@@ -1,10 +1,12 @@
 /** Under a settled answer: copy, answer again, helpful, not helpful. */
 import type { Rating } from "@client/types";
 import type { Entry } from "@core/chat/conversation";
-import { Check, Copy, RefreshCw, ThumbsDown, ThumbsUp } from "lucide-react";
+import { Check, Copy, Info, RefreshCw, ThumbsDown, ThumbsUp } from "lucide-react";
+import { useId, useState } from "react";
 import { useApp, useWords } from "../context";
 import { copyText, useMoment } from "../hooks";
 import { IconButton } from "../parts/IconButton";
+import { Details } from "./Details";
 
 interface Props {
   entry: Entry;
@@ -15,19 +17,34 @@ interface Props {
 
 export function AnswerActions({ entry, uid, resting, last }: Props) {
   const t = useWords();
-  const { chat } = useApp();
+  const app = useApp();
+  const details = useId();
+  const [open, setOpen] = useState(false);
   // An answer that was stopped before its first word can only be asked for again.
   const said = entry.content !== "";
   return (
-    <div className={resting ? "actions at-rest" : "actions"}>
-      {said && <CopyAnswer entry={entry} />}
-      {last && (
-        <IconButton label={t("message.regenerate")} onClick={() => void chat.regenerate(uid, entry.key)}>
-          <RefreshCw size={16} strokeWidth={1.75} />
-        </IconButton>
-      )}
-      {said && <Ratings entry={entry} uid={uid} />}
-    </div>
+    <>
+      <div className={resting || open ? "actions at-rest" : "actions"}>
+        {said && <CopyAnswer entry={entry} />}
+        {last && (
+          <IconButton label={t("message.regenerate")} onClick={() => app.again(uid, entry.key)}>
+            <RefreshCw size={16} strokeWidth={1.75} />
+          </IconButton>
+        )}
+        {said && <Ratings entry={entry} uid={uid} />}
+        {entry.id !== null && (
+          <IconButton
+            label={t("answer.details")}
+            aria-expanded={open}
+            aria-controls={open ? details : undefined}
+            onClick={() => setOpen(!open)}
+          >
+            <Info size={16} strokeWidth={1.75} />
+          </IconButton>
+        )}
+      </div>
+      {open && <Details id={details} entry={entry} />}
+    </>
   );
 }
 

@@ -61,7 +61,7 @@ function ThreadComposer({ conversation, onSend }: { conversation: Conversation; 
         placeholder={t("composer.next")}
         onStop={() => app.chat.stop(uid)}
         onSend={(text) => {
-          app.chat.send(uid, text, app.assistant?.id ?? null);
+          app.say(uid, text);
           onSend();
         }}
       />
