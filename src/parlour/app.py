@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from parlour.entrypoints.http.application import Application, build_http
 from parlour.entrypoints.http.routers import all_routers
+from parlour.infra.web.addresses import networks
 from parlour.settings import Settings
 from parlour.wiring import Parlour
 
@@ -36,6 +37,7 @@ def create_app(settings: Settings, announce: Callable[[str], None] | None = None
         checks=parlour.checks(),
         public_url=settings.server.public_url,
         production=settings.production,
+        trusted_proxies=networks(settings.server.trusted_proxies),
         body_limit=settings.server.body_limit,
         draining=lambda: parlour.draining,
         lifespan=lifespan,

@@ -11,9 +11,12 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
 from parlour.app import create_app
-from parlour.features.people.guards import states_who_may_call
+from parlour.features.people.api_keys import NewKey
+from parlour.features.people.guards import KeyUse, Need, needs_of
 from parlour.settings import Settings
 from parlour.settings.model import ServerSettings
+from parlour.vocabulary.ids import new_id
+from parlour.vocabulary.principal import Principal, Role, Scope
 from tests.http.conftest import Build, connect
 
 pytestmark = pytest.mark.anyio
@@ -49,10 +52,10 @@ def called(dependant: Dependant) -> Iterator[Callable[..., Any] | None]:
         yield from called(inner)
 
 
-def test_every_route_states_who_may_call_it(app: FastAPI) -> None:
+def test_every_route_needs_of_it(app: FastAPI) -> None:
     found = list(routes(app))
     assert len(found) > 20
-    assert not [f"{method} {path}" for method, path, calls in found if not states_who_may_call(calls)]
+    assert not [f"{method} {path}" for method, path, calls in found if not needs_of(calls)]
 
 
 def test_a_route_without_a_guard_is_noticed(build: Build) -> None:
@@ -61,7 +64,7 @@ def test_a_route_without_a_guard_is_noticed(build: Build) -> None:
     @app.get("/careless")
     async def careless() -> None: ...
 
-    missing = [path for _, path, calls in routes(app) if not states_who_may_call(calls)]
+    missing = [path for _, path, calls in routes(app) if not needs_of(calls)]
     assert missing == ["/careless"]
 
 
@@ -82,6 +85,37 @@ async def test_strangers_get_in_where_they_are_meant_to_and_nowhere_else(tmp_pat
                 open_to_all.add(f"{method} {path}")
     static_files = {name for name in open_to_all if name.count("/") == 1 and "." in name}
     assert open_to_all - static_files == OPEN
+
+
+def test_every_route_states_one_thing_that_a_key_needs(app: FastAPI) -> None:
+    """S-1: a scope, nothing, or that no key will do"""
+    needs = {f"{method} {path}": set(needs_of(calls)) for method, path, calls in routes(app)}
+    assert not [route for route, need in needs.items() if len(need) != 1]
+
+
+async def test_a_key_opens_what_its_scopes_name_and_nothing_else(tmp_path: Path) -> None:
+    """A-012, A-069: every route, by a key of each scope, of somebody who may do everything"""
+    settings = Settings(
+        data_dir=tmp_path / "data",
+        environment="production",
+        server=ServerSettings(public_url="http://chat.test"),
+    )
+    app = create_app(settings, lambda _link: None)
+    async with app.router.lifespan_context(app), connect(app) as client:
+        owner = Principal(new_id(), Role.OWNER)
+        for scope in Scope:
+            made = await app.state.parlour.people.api_keys.make(owner, NewKey("x", frozenset({scope})))
+            headers = {"Authorization": f"Bearer {made.text}"}
+            for method, path, calls in routes(app):
+                (need,) = set(needs_of(calls))
+                response = await client.request(method, filled(path), headers=headers, json={"name": "x"})
+                refused = response.status_code == 403
+                assert refused == is_closed(need, scope), (method, path, scope, response.status_code)
+
+
+def is_closed(need: Need, scope: Scope) -> bool:
+    """Whether a key with this one scope must be refused."""
+    return need is KeyUse.NONE or (isinstance(need, Scope) and need is not scope)
 
 
 BODIES: list[tuple[bytes, str]] = [

@@ -56,8 +56,10 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def people(database: Database, tokens: Tokens, clock: Clock) -> People:
-    return People(database, tokens, now=clock)
+async def people(database: Database, tokens: Tokens, clock: Clock) -> AsyncIterator[People]:
+    people = People(database, tokens, now=clock)
+    yield people
+    await people.api_keys.close()
 
 
 def guarded_routes() -> APIRouter:

@@ -19,6 +19,15 @@ class Role(StrEnum):
         return order.index(self) >= order.index(other)
 
 
+class Scope(StrEnum):
+    """What an API key may do, of all that its person may."""
+
+    CHAT = "chat"  # send messages, read and stop their answers, change one's own conversations
+    READ = "read"  # read one's own conversations and figures
+    EMBEDDINGS = "embeddings"  # turn texts into vectors
+    ADMIN = "admin"  # what operators do
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """The person behind a request. Every row this person may see carries ``person_id``.
@@ -34,3 +43,7 @@ class Principal:
     scopes: frozenset[str] | None = None
     plan: str | None = None
     address: str = ""
+
+    def may(self, scope: Scope) -> bool:
+        """Tell whether the key in use allows this; a person without one may do all that their role allows."""
+        return self.scopes is None or scope in self.scopes

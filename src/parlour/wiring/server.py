@@ -177,6 +177,7 @@ class Parlour:
             await self.journal.flush()
             await self.reaper.release()
         await self._closing.aclose()
+        await self.people.api_keys.close()
         await self.database.close()
         if self._lock is not None:
             self._lock.release()

@@ -14,7 +14,7 @@ import typer
 from parlour import __version__
 from parlour.settings import SettingsError, load, show
 from parlour.vocabulary.errors import ParlourError
-from parlour.vocabulary.principal import Role
+from parlour.vocabulary.principal import Role, Scope
 
 FAILED = 1
 WRONG = 2
@@ -79,6 +79,7 @@ def commands(application: str) -> typer.Typer:
     root.add_typer(_config_commands(), name="config")
     root.add_typer(_database_commands(), name="db")
     root.add_typer(_people_commands(), name="users")
+    root.add_typer(_key_commands(), name="keys")
     return root
 
 
@@ -159,5 +160,50 @@ def _people_commands() -> typer.Typer:
         settings = load(config=config)
         issue_token = _late("parlour.entrypoints.cli.keeping:issue_token")
         typer.echo(asyncio.run(issue_token(settings, role, email)))
+
+    return commands
+
+
+def _key_commands() -> typer.Typer:
+    commands = typer.Typer(help="Look after API keys.", no_args_is_help=True)
+
+    @commands.command()
+    def create(
+        name: Annotated[str, typer.Option(help="What the key is for, to tell it by.")],
+        scope: Annotated[
+            list[Scope], typer.Option(help=f"What the key may do, repeatable: {', '.join(Scope)}.")
+        ],
+        email: Annotated[
+            str | None, typer.Option(help="Whose it is, made if unknown; unset: a person of its own.")
+        ] = None,
+        role: Annotated[
+            Role | None, typer.Option(help="Role that the person gets; a new one is a user.")
+        ] = None,
+        days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Days until it expires.")] = None,
+        plan: Annotated[str | None, typer.Option(help="Whose allowances it has.")] = None,
+        config: ConfigOption = None,
+    ) -> None:
+        """Print a new API key, and nothing else, on standard output. It is kept nowhere else."""
+        settings = load(config=config)
+        make_key = _late("parlour.entrypoints.cli.keeping:make_key")
+        wanted = {"name": name, "scopes": scope, "email": email, "role": role, "days": days, "plan": plan}
+        typer.echo(asyncio.run(make_key(settings, **wanted)))
+
+    @commands.command(name="list")
+    def list_keys(config: ConfigOption = None) -> None:
+        """List everybody's API keys, newest first; the keys themselves are not kept."""
+        settings = load(config=config)
+        for line in asyncio.run(_late("parlour.entrypoints.cli.keeping:list_keys")(settings)):
+            typer.echo(line)
+
+    @commands.command()
+    def revoke(
+        key_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, as `parlour keys list` tells.")],
+        config: ConfigOption = None,
+    ) -> None:
+        """Revoke an API key; running servers refuse it within 5 s."""
+        settings = load(config=config)
+        asyncio.run(_late("parlour.entrypoints.cli.keeping:revoke_key")(settings, key_id))
+        typer.echo("The key is revoked.")
 
     return commands

@@ -24,7 +24,7 @@ from parlour.features.chat.schemas import (
 )
 from parlour.features.chat.service import Conversations
 from parlour.features.chat.values import Run
-from parlour.features.people.guards import CookieCaller
+from parlour.features.people.guards import CookieCaller, CookieReader
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.web.json import JsonResponse
 from parlour.infra.web.sse import DONE, PING, EventStream
@@ -127,7 +127,7 @@ def _add_sessions(router: APIRouter, conversations: Conversations) -> None:
         return JsonResponse(session_json(row), 201)
 
     @router.get("/sessions/{session_id}/history")
-    async def history(principal: CookieCaller, session_id: str) -> Response:
+    async def history(principal: CookieReader, session_id: str) -> Response:
         """Read a session's newest messages in the order they were said."""
         rows, _ = await conversations.messages(principal, session_id, before=None, limit=HISTORY_LIMIT)
         return JsonResponse({"messages": [message_json(row) for row in rows]})

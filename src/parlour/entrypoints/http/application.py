@@ -14,6 +14,7 @@ from parlour.entrypoints.http.middleware import BODY_SECONDS, BodyLimit, HostChe
 from parlour.features.people.guards import Doorkeeper
 from parlour.infra.observability.health import HealthCheck
 from parlour.infra.observability.metrics import Metrics
+from parlour.infra.web.addresses import Networks
 
 STATIC: Final = Path(__file__).parents[2] / "static"
 DESCRIPTION: Final = (
@@ -43,6 +44,7 @@ def build_http(
     checks: Sequence[HealthCheck] = (),
     public_url: str | None = None,
     production: bool = False,
+    trusted_proxies: Networks = (),
     body_limit: int = 1024 * 1024,
     body_seconds: float = BODY_SECONDS,
     static: Path = STATIC,
@@ -52,7 +54,8 @@ def build_http(
     """Return the application.
 
     ``routers`` are the rooms' own; ``doorkeeper`` tells who is asking; ``checks`` are the parts that
-    ``/health`` and ``/readyz`` look at, and ``draining`` says that the server is going away.
+    ``/health`` and ``/readyz`` look at, and ``draining`` says that the server is going away. What
+    ``trusted_proxies`` say about where a request comes from is believed.
     """
     app = FastAPI(
         title="Parlour",
@@ -71,6 +74,7 @@ def build_http(
     )
     app.state.doorkeeper = doorkeeper
     app.state.public_url = public_url
+    app.state.trusted_proxies = trusted_proxies
     app.state.metrics = metrics
     problems.install(app, count=metrics.error)
     for router in routers:

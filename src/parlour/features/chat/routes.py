@@ -20,7 +20,7 @@ from parlour.features.chat.schemas import (
 )
 from parlour.features.chat.service import Conversations
 from parlour.features.chat.values import Accepted, Page, Row, Run, SessionQuery
-from parlour.features.people.guards import Caller
+from parlour.features.people.guards import Caller, Reader
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.web.json import JsonResponse
 from parlour.infra.web.sse import EventStream
@@ -106,7 +106,7 @@ def _add_sessions(router: APIRouter, conversations: Conversations) -> None:
 
     @router.get("/sessions")
     async def listed(
-        principal: Caller,
+        principal: Reader,
         q: Annotated[str | None, Query(max_length=200)] = None,
         cursor: Annotated[str | None, Query(max_length=200)] = None,
         limit: Limit = 50,
@@ -127,7 +127,7 @@ def _add_sessions(router: APIRouter, conversations: Conversations) -> None:
 
 def _add_session(router: APIRouter, conversations: Conversations) -> None:
     @router.get("/sessions/{session_id}")
-    async def read(principal: Caller, session_id: str) -> Response:
+    async def read(principal: Reader, session_id: str) -> Response:
         """Read a session."""
         return JsonResponse(session_json(await conversations.session(principal, session_id)))
 
@@ -157,7 +157,7 @@ def _add_session(router: APIRouter, conversations: Conversations) -> None:
 def _add_messages(router: APIRouter, conversations: Conversations, replies: Replies, shape: _Shape) -> None:
     @router.get("/sessions/{session_id}/messages")
     async def history(
-        principal: Caller,
+        principal: Reader,
         session_id: str,
         before: Annotated[str | None, Query(max_length=64)] = None,
         limit: Limit = 50,

@@ -2,12 +2,13 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from parlour.features.people import store
+from parlour.features.people.api_keys import ApiKeys, MadeKey, NewKey, is_key
 from parlour.features.people.tokens import Token, Tokens
 from parlour.infra.storage.database import WORKER, Database
 from parlour.vocabulary.errors import FieldError, InvalidInput, Unauthenticated
@@ -31,21 +32,36 @@ class People:
     """The rules about people."""
 
     def __init__(
-        self, database: Database, tokens: Tokens, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        database: Database,
+        tokens: Tokens,
+        *,
+        admit_stranger: Callable[[str], Awaitable[object]] | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Keep people in ``database``; ``tokens`` signs and reads their tokens."""
+        """Keep people in ``database``; ``tokens`` signs and reads their tokens.
+
+        ``admit_stranger`` is asked before somebody from an address gets an identity, and may raise TooMany.
+        """
+        self._admit_stranger = admit_stranger
         self._database = database
         self._tokens = tokens
         self._now = now
+        self.api_keys = ApiKeys(database, now=now)
 
-    def welcome_visitor(self) -> Entrance:
-        """Let a stranger in. Nothing is stored until they say something."""
+    async def welcome_visitor(self, address: str) -> Entrance:
+        """Let a stranger in, if not too many came from there. Nothing is stored until they say something."""
+        if self._admit_stranger is not None:
+            await self._admit_stranger(address)
         visitor = Principal(new_id(), Role.VISITOR)
         return Entrance(visitor, self._tokens.issue(visitor))
 
-    def identify(self, token: str) -> Principal:
-        """Return who a bearer token speaks for. Raises Unauthenticated when it does not hold."""
-        return self._tokens.read(token)
+    async def identify(self, token: str) -> Principal:
+        """Return who a bearer token or an API key speaks for. Raises Unauthenticated when it does not hold.
+
+        A token costs no look into the database.
+        """
+        return await self.api_keys.identify(token) if is_key(token) else self._tokens.read(token)
 
     async def owner_link_token(self) -> str | None:
         """Make a new one-time token for the owner's first sign-in; None once an owner has signed in.
@@ -73,6 +89,11 @@ class People:
             )
         principal = Principal(person.id, person.role)
         return Entrance(principal, self._tokens.issue(principal))
+
+    async def key_for_script(self, email: str | None, role: Role | None, wanted: NewKey) -> MadeKey:
+        """Make an API key for the person with this address; see :meth:`ApiKeys.make_for`."""
+        address = _address(email) if email is not None else None
+        return await self.api_keys.make_for(address, role, wanted)
 
     async def display_name(self, principal: Principal) -> str | None:
         """Return the name a person is shown by, if they have one."""

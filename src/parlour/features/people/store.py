@@ -1,12 +1,12 @@
 """The only SQL about people. Each function is one step of a unit of work."""
 
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from parlour.features.people.tables import people, sign_in_links
+from parlour.features.people.tables import api_keys, people, sign_in_links
 from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.principal import Principal, Role
 
@@ -22,6 +22,27 @@ class Person(NamedTuple):
     display_name: str | None
     email: str | None
     last_seen_at: datetime | None
+
+
+class ApiKey(NamedTuple):
+    """An API key as stored, with the role that its person has now."""
+
+    id: str
+    person_id: str
+    name: str
+    prefix: str
+    scopes: frozenset[str]
+    role: Role
+    plan: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    person_role: Role
+    email: str | None
+
+    def holds(self, now: datetime) -> bool:
+        """Tell whether it has not expired."""
+        return self.expires_at is None or now < self.expires_at
 
 
 def find(connection: Connection, person_id: str) -> Person | None:
@@ -80,6 +101,82 @@ def use_link(connection: Connection, *, token_hash: str, now: datetime) -> Perso
     ).scalar_one()
     connection.execute(update(people).where(people.c.id == person_id).values(last_seen_at=now))
     return find(connection, person_id)
+
+
+def person_by_address(
+    connection: Connection, *, email: str | None, role: Role | None, now: datetime
+) -> tuple[str, Role]:
+    """Return the person with this address and their role, making them first if need be.
+
+    With ``role`` they get it; without, somebody new is a user and everybody else stays what they are.
+    """
+    if role is None and email is not None and (person := _one(connection, people.c.email == email)):
+        return person.id, person.role
+    wanted = role or Role.USER
+    return give_role(connection, role=wanted, email=email, now=now), wanted
+
+
+def add_key(connection: Connection, values: dict[str, Any]) -> None:
+    """Keep an API key; its person is known."""
+    connection.execute(insert(api_keys).values(**values))
+
+
+def key_by_hash(connection: Connection, key_hash: str) -> ApiKey | None:
+    """Return the API key with this hash, unless it was revoked."""
+    return next(iter(_keys(connection, api_keys.c.key_hash == key_hash)), None)
+
+
+def keys_of(connection: Connection, person_id: str | None, *, limit: int) -> list[ApiKey]:
+    """Return the API keys of a person, or of everybody, that were not revoked, newest first."""
+    owned = [] if person_id is None else [api_keys.c.person_id == person_id]
+    return _keys(connection, *owned, limit=limit)
+
+
+def note_use(connection: Connection, key_id: str, *, now: datetime, at_most_every: timedelta) -> None:
+    """Write down that a key was used, unless that was done a moment ago."""
+    connection.execute(
+        update(api_keys)
+        .where(
+            api_keys.c.id == key_id,
+            or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at <= now - at_most_every),
+        )
+        .values(last_used_at=now)
+    )
+
+
+def revoke_key(connection: Connection, key_id: str, person_id: str | None, *, now: datetime) -> str | None:
+    """End a key for good, a person's own or (None) anybody's; return its hash, None when there is none."""
+    owned = [] if person_id is None else [api_keys.c.person_id == person_id]
+    revoked = connection.execute(
+        update(api_keys)
+        .where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None), *owned)
+        .values(revoked_at=now)
+        .returning(api_keys.c.key_hash)
+    )
+    key_hash: str | None = revoked.scalar_one_or_none()
+    return key_hash
+
+
+def _keys(connection: Connection, *where: Any, limit: int = 1) -> list[ApiKey]:  # noqa: ANN401 - conditions
+    columns = [api_keys.c[name] for name in ApiKey._fields if name in api_keys.c]
+    rows = connection.execute(
+        select(*columns, people.c.role.label("person_role"), people.c.email)
+        .join(people, people.c.id == api_keys.c.person_id)
+        .where(api_keys.c.revoked_at.is_(None), *where)
+        .order_by(api_keys.c.id.desc())
+        .limit(limit)
+    )
+    return [
+        ApiKey(
+            **row._asdict()
+            | {
+                "scopes": frozenset(row.scopes),
+                "role": Role(row.role),
+                "person_role": Role(row.person_role),
+            }
+        )
+        for row in rows
+    ]
 
 
 def _add(

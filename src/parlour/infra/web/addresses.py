@@ -1,0 +1,54 @@
+"""Where a request really comes from, when reverse proxies stand between (D9).
+
+``X-Forwarded-For`` is written by whoever sends the request, so only what our own proxies appended is worth
+anything: it is read from the right, for as long as the one who appended is one of them.
+"""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+def networks(text: str) -> Networks:
+    """Return the networks of a list such as ``10.0.0.0/8, 127.0.0.1``. Raises ValueError for anything else."""
+    return tuple(ip_network(part) for each in text.split(",") if (part := each.strip()))
+
+
+def client_address(peer: str, forwarded_for: Sequence[str], trusted: Networks) -> str:
+    """Return the address of the client, or that of the last proxy before what cannot be believed.
+
+    ``peer`` is the other end of the connection, ``forwarded_for`` the values of all ``X-Forwarded-For``
+    headers in their order. A peer without an address, as on a Unix socket, gives an empty text.
+    """
+    address = _address(peer)
+    if address is None:
+        return ""
+    entries = [entry for value in forwarded_for for entry in value.split(",")]
+    while entries and _is_trusted(address, trusted):
+        before = _address(_without_port(entries.pop().strip()))
+        if before is None:
+            break
+        address = before
+    return str(address)
+
+
+def _address(text: str) -> Address | None:
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return mapped or found
+
+
+def _is_trusted(address: Address, trusted: Networks) -> bool:
+    return any(address in network for network in trusted)
+
+
+def _without_port(text: str) -> str:
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    host, colon, port = text.partition(":")
+    return host if colon and port.isdecimal() else text
