@@ -45,7 +45,9 @@ _ERRORS = {
     403: "permission_error",
     404: "not_found_error",
     413: "request_too_large",
+    422: "invalid_request_error",
     429: "rate_limit_error",
+    502: "bad_gateway",
     504: "timeout_error",
     529: "overloaded_error",
 }

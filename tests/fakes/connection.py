@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
         """Send a part of the stream, as one HTTP chunk, when the client has taken what came before."""
         assert self._transport is not None
         await self._writable.wait()
-        if self._gone.is_set():
+        if self._gone.is_set() or self._transport.is_closing():
             raise ReaderGone
         if data:
             self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
