@@ -1,4 +1,4 @@
-"""A prompt written as chat messages, for every provider whose API takes a list of them.
+"""A prompt written as turns of a chat, for every provider; and as messages, for the API that most speak.
 
 What stays the same from turn to turn comes first and byte for byte equal: the system prompt, then what was
 said. What changes with every turn, the passages, stands with the newest user message, so that a provider's
@@ -8,14 +8,15 @@ Passages are data from outside. They never enter the system role; they stand bet
 random mark made for this one request, so that no document can close them and speak in our name.
 """
 
+import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import Any
 
 import orjson
 
-from parlour.llm.model import Prompt, Turn
+from parlour.llm.model import Image, Prompt, Turn
 from parlour.llm.wire.text import well_formed
 from parlour.vocabulary.citation import Passage
 
@@ -45,30 +46,28 @@ Answer with one JSON document of the following JSON schema and nothing else: no 
 no code fence."""
 
 
-class ChatMessage(TypedDict):
-    """One message in the shape that chat APIs share."""
+def chat_messages(
+    prompt: Prompt, *, mark: str | None = None, notes: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Return ``prompt`` as messages of OpenAI's API: system, what was said, the newest with its passages.
 
-    role: str
-    content: str
-
-
-def chat_messages(prompt: Prompt, *, mark: str | None = None) -> list[ChatMessage]:
-    """Return ``prompt`` as chat messages: system, what was said, the newest message with its passages.
-
-    A ``partial`` answer becomes a last assistant message to go on from. ``mark`` is random unless given.
+    A ``partial`` answer becomes a last assistant message to go on from. ``mark`` is random unless given;
+    ``notes`` stand beside the passages.
     """
-    said = [_message(turn.role, turn.content) for turn in prompt.turns]
-    notes = []
-    if prompt.passages:
-        notes.append(_passages(prompt.passages, mark or secrets.token_hex(8)))
-    if prompt.partial:
-        notes.append(_GO_ON)
-    if notes and said and said[-1]["role"] == "user":
-        content = "\n\n".join([*notes, f"{QUESTION_HEADING}\n{said[-1]['content']}"])
-        said[-1] = _message("user", content)
-    system = [_message("system", prompt.system)] if prompt.system else []
-    partial = [_message("assistant", prompt.partial)] if prompt.partial else []
-    return [*system, *said, *partial]
+    system = [{"role": "system", "content": well_formed(prompt.system)}] if prompt.system else []
+    return [*system, *map(_message, turns_to_write_on(prompt, mark=mark, notes=notes))]
+
+
+def turns_to_write_on(
+    prompt: Prompt, *, mark: str | None = None, notes: Sequence[str] = ()
+) -> tuple[Turn, ...]:
+    """Return what was said, for APIs whose models write on in a last turn of their own.
+
+    The passages and all notes stand with the newest user message, which results of tools may follow.
+    """
+    going_on = [_GO_ON] if prompt.partial else []
+    turns = _noted(prompt.turns, [*_quoted(prompt, mark), *notes, *going_on])
+    return (*turns, Turn("assistant", prompt.partial)) if prompt.partial else turns
 
 
 def turns_to_go_on(prompt: Prompt, *, mark: str | None = None) -> tuple[Turn, ...]:
@@ -77,15 +76,10 @@ def turns_to_go_on(prompt: Prompt, *, mark: str | None = None) -> tuple[Turn, ..
     The passages stand with the newest user message, which results of tools may follow. A ``partial`` answer
     stands as the model's own turn, and one of the user's asks it to go on. ``mark`` is random unless given.
     """
-    turns = list(prompt.turns)
-    newest = next((at for at in reversed(range(len(turns))) if turns[at].role == "user"), None)
-    if prompt.passages and newest is not None:
-        passages = _passages(prompt.passages, mark or secrets.token_hex(8))
-        content = f"{passages}\n\n{QUESTION_HEADING}\n{turns[newest].content}"
-        turns[newest] = replace(turns[newest], content=content)
+    turns = _noted(prompt.turns, _quoted(prompt, mark))
     if prompt.partial:
-        turns += [Turn("assistant", prompt.partial), Turn("user", GO_ON_NOW)]
-    return tuple(turns)
+        turns += (Turn("assistant", prompt.partial), Turn("user", GO_ON_NOW))
+    return turns
 
 
 def in_words(schema: Mapping[str, Any]) -> str:
@@ -93,8 +87,37 @@ def in_words(schema: Mapping[str, Any]) -> str:
     return f"{_SCHEMA_RULE}\n{orjson.dumps(dict(schema)).decode()}"
 
 
-def _message(role: str, content: str) -> ChatMessage:
-    return {"role": role, "content": well_formed(content)}
+def _noted(turns: tuple[Turn, ...], notes: Sequence[str]) -> tuple[Turn, ...]:
+    """Return ``turns`` with ``notes`` before the newest words of the user's."""
+    newest = next((at for at in reversed(range(len(turns))) if turns[at].role == "user"), None)
+    if not notes or newest is None:
+        return turns
+    content = "\n\n".join([*notes, f"{QUESTION_HEADING}\n{turns[newest].content}"])
+    return (*turns[:newest], replace(turns[newest], content=content), *turns[newest + 1 :])
+
+
+def _message(turn: Turn) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": turn.role, "content": well_formed(turn.content)}
+    if turn.images:
+        parts = [{"type": "image_url", "image_url": {"url": _address(image)}} for image in turn.images]
+        message["content"] = [{"type": "text", "text": message["content"]}, *parts]
+    if turn.tool_calls:
+        message["content"] = message["content"] or None  # some servers refuse an empty text
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in turn.tool_calls
+        ]
+    if turn.tool_call_id is not None:
+        message["tool_call_id"] = turn.tool_call_id
+    return message
+
+
+def _address(image: Image) -> str:
+    return f"data:{image.media_type};base64,{base64.b64encode(image.data).decode()}"
+
+
+def _quoted(prompt: Prompt, mark: str | None) -> list[str]:
+    return [_passages(prompt.passages, mark or secrets.token_hex(8))] if prompt.passages else []
 
 
 def _passages(passages: tuple[Passage, ...], mark: str) -> str:

@@ -116,7 +116,8 @@ async def test_the_official_client_reads_the_same(
         ("max_tokens", FinishReason.LENGTH),
         ("content_filter", FinishReason.FILTERED),
         ("refusal", FinishReason.FILTERED),
-        ("tool_calls", FinishReason.STOP),
+        ("tool_calls", FinishReason.TOOL_CALLS),
+        ("function_call", FinishReason.TOOL_CALLS),
         ("something new", FinishReason.STOP),
         ("", None),
         (None, None),
@@ -128,6 +129,7 @@ def test_finish_reasons(word: object, reason: FinishReason | None) -> None:
 
 
 COUNTS = {"prompt_tokens": 10, "completion_tokens": 5}
+THOUGHT = {"completion_tokens_details": {"reasoning_tokens": 3}}
 
 
 @pytest.mark.parametrize(
@@ -138,6 +140,10 @@ COUNTS = {"prompt_tokens": 10, "completion_tokens": 5}
         ({**COUNTS, "prompt_tokens_details": {"cached_tokens": 11}}, Usage(10, 5)),
         ({**COUNTS, "prompt_tokens_details": {"cached_tokens": None}}, Usage(10, 5)),
         ({**COUNTS, "prompt_tokens_details": None}, Usage(10, 5)),
+        ({**COUNTS, "prompt_tokens_details": {"cache_write_tokens": 3}}, Usage(10, 5, 0, 3)),
+        ({**COUNTS, "prompt_cache_hit_tokens": 4}, Usage(10, 5, 4)),  # DeepSeek
+        ({**COUNTS, **THOUGHT, "total_tokens": 15}, Usage(10, 5)),
+        ({**COUNTS, **THOUGHT, "total_tokens": 18}, Usage(10, 8)),  # xAI counts thinking beside the answer
         ({**COUNTS, "completion_tokens": 0}, Usage(10, 0)),
         ({"prompt_tokens": 0, "completion_tokens": 0}, None),
         ({**COUNTS, "prompt_tokens": -1}, None),

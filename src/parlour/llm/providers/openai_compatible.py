@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from parlour.llm.model import ModelEvent, Prompt
-from parlour.llm.prompting import chat_messages
+from parlour.llm.model import ModelEvent, Prompt, Tool
+from parlour.llm.prompting import chat_messages, in_words
 from parlour.llm.timeouts import Timeouts
 from parlour.llm.wire.call import Line
 from parlour.llm.wire.chat_completions import ChatStream
@@ -27,10 +27,15 @@ DEFAULT_SMALL_MODEL = "gpt-6-luna"
 
 # Parameters that some servers refuse while others demand them. One refused by name is left out from then on.
 _LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
-_OPTIONAL = ("temperature", "stream_options", *_LIMIT_NAMES)
-_UNSUPPORTED = re.compile(
-    r"unsupported|not supported|unknown|unrecognized|not permitted|extra (fields|inputs)", re.IGNORECASE
+_OPTIONAL = (
+    *("temperature", "top_p", "stop", "stream_options", "tool_choice", "response_format"),
+    *_LIMIT_NAMES,
 )
+_UNSUPPORTED = re.compile(
+    r"unsupported|not support|unknown|unrecognized|not permitted|extra (fields|inputs)", re.IGNORECASE
+)
+# Newer models of OpenAI's call tools over this API only when told not to think.
+_NO_THINKING = "reasoning_effort"
 
 
 class OpenAICompatible:
@@ -88,18 +93,34 @@ class OpenAICompatible:
 
     def body(self, prompt: Prompt) -> dict[str, Any]:
         """Return the request, without what this server has refused by name."""
+        notes = []
+        if prompt.output_schema is not None and "response_format" in self._unsupported:
+            notes.append(in_words(prompt.output_schema))
         body: dict[str, Any] = {
             "model": self.name,
-            "messages": chat_messages(prompt),
+            "messages": chat_messages(prompt, notes=notes),
             "stream": True,
             "stream_options": {"include_usage": True},
         }
         if prompt.temperature is not None:
             body["temperature"] = prompt.temperature
+        if prompt.top_p is not None:
+            body["top_p"] = prompt.top_p
+        if prompt.stop:
+            body["stop"] = list(prompt.stop)
+        if prompt.output_schema is not None:
+            body["response_format"] = _response_format(prompt.output_schema)
+        if prompt.tools:
+            body["tools"] = [_tool(tool) for tool in prompt.tools]
+            if prompt.tool_choice is not None:
+                body["tool_choice"] = _tool_choice(prompt.tool_choice)
+            if _NO_THINKING in self._unsupported:
+                body[_NO_THINKING] = "none"
         limit_name = next((name for name in self._limit_names if name not in self._unsupported), None)
         if prompt.max_tokens is not None and limit_name is not None:
             body[limit_name] = prompt.max_tokens
-        return {name: value for name, value in body.items() if name not in self._unsupported}
+        left_out = self._unsupported - {_NO_THINKING}
+        return {name: value for name, value in body.items() if name not in left_out}
 
     def concede(self, status: int, complaint: Complaint, body: Mapping[str, Any]) -> bool:
         """Remember a parameter that the server does not support; tell whether to ask again without it."""
@@ -107,9 +128,51 @@ class OpenAICompatible:
         if status not in (400, 422) or not _UNSUPPORTED.search(words):
             return False
         named = (complaint.param or "").partition(".")[0]
+        if named == _NO_THINKING and "tools" in body:
+            missing = _NO_THINKING not in self._unsupported
+            self._unsupported.add(_NO_THINKING)
+            return missing
         quoted = next((name for name in _OPTIONAL if f"'{name}'" in complaint.message), None)
         culprit = named if named in _OPTIONAL else quoted
         if culprit is None or culprit not in body:
             return False
         self._unsupported.add(culprit)
         return True
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "function": {
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": dict(tool.parameters),
+        },
+    }
+
+
+def _tool_choice(choice: str) -> object:
+    if choice in ("auto", "none", "required"):
+        return choice
+    return {"type": "function", "function": {"name": choice}}
+
+
+def _response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
+    strict = _is_strict(schema)
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": dict(schema), **({"strict": True} if strict else {})},
+    }
+
+
+def _is_strict(schema: object) -> bool:
+    """Tell whether OpenAI can promise to follow the schema: each object closed, and all of it required."""
+    if isinstance(schema, list):
+        return all(map(_is_strict, schema))
+    if not isinstance(schema, Mapping):
+        return True
+    if "properties" in schema or schema.get("type") == "object":
+        names = set(schema.get("properties", ()))
+        if schema.get("additionalProperties") is not False or names != set(schema.get("required", ())):
+            return False
+    return all(map(_is_strict, schema.values()))
