@@ -78,7 +78,7 @@ def _config(app: "_Start") -> uvicorn.Config:
         log_config=None,
         access_log=False,  # ours has the request's id
         server_header=False,
-        proxy_headers=False,  # nothing here depends on a client's address
+        proxy_headers=False,  # infra/web/addresses.py knows whom to believe
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=CLOSE_SECONDS,

@@ -16,11 +16,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
+from parlour.features.limits.headers import ratelimit_headers
 from parlour.vocabulary.errors import (
     FieldError,
     InvalidInput,
     ParlourError,
     RunFailed,
+    TooMany,
     Unauthenticated,
 )
 
@@ -143,6 +145,8 @@ def problem(error: ParlourError, scope: Scope, *, headers: Mapping[str, str] | N
         **extra,
     }
     sent = dict(headers or {})
+    if isinstance(error, TooMany):
+        sent |= ratelimit_headers(error.allowances)
     seconds = error.retry_after if error.retry_after is not None else kind.retry_after
     if seconds is not None:
         sent["Retry-After"] = str(math.ceil(seconds))

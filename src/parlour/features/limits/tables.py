@@ -72,11 +72,10 @@ breakers = Table(
     metadata,
     Column("provider", Text, primary_key=True),
     Column("model", Text, primary_key=True),
-    Column("version", Integer, nullable=False),  # grows with every transition
     Column("state", Text, nullable=False),
-    Column("retry_at", BigInteger),  # milliseconds by the database's clock
-    Column("wait_ms", BigInteger, nullable=False),  # how long the breaker stays open this time
-    Column("probing_until", BigInteger),  # the one probe is under way; void after this moment
+    Column("until", BigInteger, nullable=False),  # here and below: milliseconds by the database's clock
+    Column("openings", Integer, nullable=False),
+    Column("claimed_until", BigInteger),  # somebody makes the one trying call
     Column("changed_at", BigInteger, nullable=False),
 )
 
@@ -84,5 +83,5 @@ servers = Table(
     "servers",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("seen_at", BigInteger, nullable=False),  # milliseconds by the database's clock
+    Column("seen_at", BigInteger, nullable=False),
 )

@@ -12,7 +12,7 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
 def networks(text: str) -> Networks:
-    """Return the networks of a list such as ``10.0.0.0/8, 127.0.0.1``. Raises ValueError for anything else."""
+    """Return the networks of a list such as ``10.0.0.0/8, 127.0.0.1``. Raises ValueError for others."""
     return tuple(ip_network(part) for each in text.split(",") if (part := each.strip()))
 
 
