@@ -126,7 +126,9 @@ async def misbehaved(service: Service, connection: Connection, request: Request,
     """Do what the script says instead of an answer; tell whether that was all."""
     if script.hold:
         await connection.wait(script.hold)
-    refused = script.param and script.param in request.body
+    refused = (script.param and script.param in request.body) or (
+        script.needs and script.needs not in request.body
+    )
     if script.cut:
         request.end("fault")
         connection.reset()

@@ -206,7 +206,7 @@ def error_object(script: Script, status: int) -> dict[str, Any]:
         "error": {
             "message": message,
             "type": code or "fake_error",
-            "param": script.param or None,
+            "param": script.param or script.needs or None,
             "code": code,
         }
     }

@@ -62,6 +62,8 @@ class Script:
     """``code`` and ``type`` of the error object, such as ``insufficient_quota``."""
     param: str = ""
     """Refuse the request (400) while it carries this parameter."""
+    needs: str = ""
+    """Refuse the request (400) while it lacks this parameter."""
     message: str = ""
     """Message of the error object; base64 in the script."""
     times: int = 0

@@ -2,17 +2,18 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import aiohttp
 import pytest
 
-from parlour.llm.model import Finish, Prompt, Text, Turn
+from parlour.llm.model import Finish, Image, Prompt, Text, Tool, ToolCall, Turn
 from parlour.llm.providers.openai_compatible import OpenAICompatible
 from parlour.vocabulary.errors import BadKey, Garbled, ProviderError, Rejected, Unreachable
 from parlour.vocabulary.messages import FinishReason
 from parlour.vocabulary.usage import Usage
 from tests.fakes.provider import MODELS, FakeProvider
-from tests.fakes.script import encoded
+from tests.fakes.script import Call, calling, encoded
 from tests.llm.asking import ask, question
 from tests.llm.conftest import KEY, MakeModel
 
@@ -171,12 +172,162 @@ async def test_a_server_that_does_not_stream_is_understood(model: OpenAICompatib
     assert answer.finish.usage is not None
 
 
-@pytest.mark.parametrize("parameter", ["max_tokens", "temperature", "stream_options"])
+WEATHER = Tool(
+    "get_weather",
+    "Tell the weather.",
+    {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+)
+
+
+async def test_tools_are_offered_and_called(model: OpenAICompatible, provider: FakeProvider) -> None:
+    wish = Call("get_weather", '{"city": "Rome"}', "call_1")
+    asked = f"Weather? [[{calling(wish)}]]"
+    prompt = Prompt(system="", turns=(Turn("user", asked),), tools=(WEATHER,), tool_choice="get_weather")
+    answer = await ask(model, prompt)
+
+    assert answer.events[0] == ToolCall("call_1", "get_weather", '{"city": "Rome"}')
+    assert answer.finish.reason is FinishReason.TOOL_CALLS
+    assert provider.requests[0].body["tools"] == [
+        {
+            "type": "function",
+            "function": {
+                "name": "get_weather",
+                "description": "Tell the weather.",
+                "parameters": WEATHER.parameters,
+            },
+        }
+    ]
+    assert provider.requests[0].body["tool_choice"] == {
+        "type": "function",
+        "function": {"name": "get_weather"},
+    }
+
+
+async def test_the_results_of_tools_are_answered(model: OpenAICompatible, provider: FakeProvider) -> None:
+    asked = f"Weather? [[{calling(Call('get_weather'))};text={encoded('Sunny.')}]]"
+    call = ToolCall("call_1", "get_weather", '{"city": "Rome"}')
+    turns = (
+        Turn("user", asked),
+        Turn("assistant", "", tool_calls=(call,)),
+        Turn("tool", "22 °C", tool_call_id="call_1"),
+    )
+    answer = await ask(model, Prompt(system="", turns=turns, tools=(WEATHER,), tool_choice="auto"))
+
+    assert answer.text == "Sunny."
+    assert answer.finish.reason is FinishReason.STOP
+    function = {"name": "get_weather", "arguments": '{"city": "Rome"}'}
+    assert provider.requests[0].messages[1:] == [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "call_1", "type": "function", "function": function}],
+        },
+        {"role": "tool", "content": "22 °C", "tool_call_id": "call_1"},
+    ]
+    assert provider.requests[0].body["tool_choice"] == "auto"
+
+
+async def test_a_picture_goes_along(model: OpenAICompatible, provider: FakeProvider) -> None:
+    picture = Image("image/png", b"\x89PNG\r\n")
+    await ask(model, Prompt(system="", turns=(Turn("user", "What is this?", images=(picture,)),)))
+
+    text, image = provider.requests[0].messages[0]["content"]
+    assert text == {"type": "text", "text": "What is this?"}
+    assert image["image_url"]["url"].startswith("data:image/png;base64,")
+    asked = provider.requests[0].asked
+    assert asked is not None
+    assert asked.images == (picture.data,)
+    assert asked.question == "What is this?"
+
+
+CLOSED = {
+    "type": "object",
+    "properties": {"n": {"type": "array", "items": {"type": "integer"}}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (CLOSED, True),
+        ({**CLOSED, "additionalProperties": True}, False),
+        ({**CLOSED, "required": []}, False),
+        ({**CLOSED, "properties": {"n": {"anyOf": [{"type": "object"}, CLOSED]}}}, False),
+    ],
+)
+async def test_an_answer_in_json_is_asked_for(
+    model: OpenAICompatible,
+    provider: FakeProvider,
+    schema: dict[str, Any],
+    strict: bool,  # noqa: FBT001
+) -> None:
+    turns = (Turn("user", "A number."),)
+    await ask(model, Prompt(system="", turns=turns, output_schema=schema, top_p=0.5, stop=("END",)))
+
+    body = provider.requests[0].body
+    assert body["response_format"]["type"] == "json_schema"
+    assert body["response_format"]["json_schema"]["schema"] == schema
+    assert body["response_format"]["json_schema"].get("strict", False) is strict
+    assert (body["top_p"], body["stop"]) == (0.5, ["END"])
+
+
+async def test_a_server_without_schemas_is_asked_in_words(
+    model: OpenAICompatible, provider: FakeProvider
+) -> None:
+    turns = (Turn("user", "[[param=response_format;code=unsupported_parameter]] A number."),)
+    answer = await ask(model, Prompt(system="", turns=turns, output_schema=CLOSED))
+
+    assert answer.text
+    assert "response_format" not in provider.requests[1].body
+    assert '"additionalProperties":false' in provider.requests[1].messages[0]["content"]
+
+
+async def test_a_model_that_calls_tools_only_without_thinking_is_told_not_to_think(
+    model: OpenAICompatible, provider: FakeProvider
+) -> None:
+    """What OpenAI's newer models answer over this API as soon as tools are offered."""
+    refusal = encoded(
+        "Function tools with reasoning_effort are not supported for gpt-6 in /v1/chat/completions. To use "
+        "function tools, use /v1/responses or set reasoning_effort to 'none'."
+    )
+    turns = (Turn("user", f"[[needs=reasoning_effort;message={refusal}]]"),)
+    prompt = Prompt(system="", turns=turns, tools=(WEATHER,))
+    for _ in range(2):
+        assert (await ask(model, prompt)).text
+    await ask(model, "Without tools it may think.")
+
+    efforts = [each.body.get("reasoning_effort") for each in provider.requests]
+    assert efforts == [None, "none", "none", None]
+
+
+async def test_a_refusal_that_concedes_nothing_is_not_asked_again(
+    model: OpenAICompatible, provider: FakeProvider
+) -> None:
+    turns = (Turn("user", f"[[status=400;param=reasoning_effort;message={encoded('not supported')}]]"),)
+    answer = await ask(model, Prompt(system="", turns=turns, tools=(WEATHER,)))
+
+    assert type(answer.error) is Rejected
+    assert not answer.error.retryable
+    assert len(provider.requests) == 2
+
+
+async def test_thinking_is_a_part_of_what_was_said(model: OpenAICompatible) -> None:
+    answer = await ask(model, f"Hm? [[thoughts=3;text={encoded('Yes.')}]]")
+
+    assert answer.text == "Yes."
+    assert answer.finish.usage is not None
+    assert answer.finish.usage.output_tokens == 4
+
+
+@pytest.mark.parametrize("parameter", ["max_tokens", "temperature", "top_p", "stop", "stream_options"])
 async def test_a_parameter_that_the_server_does_not_know_is_given_up_once(
     model: OpenAICompatible, provider: FakeProvider, parameter: str
 ) -> None:
     text = f"[[param={parameter};code=unsupported_parameter]]"
-    prompt = Prompt(system="", turns=(Turn("user", text),), temperature=0.1, max_tokens=9)
+    turns = (Turn("user", text),)
+    prompt = Prompt(system="", turns=turns, temperature=0.1, top_p=0.2, stop=("x",), max_tokens=9)
     first, second = await ask(model, prompt), await ask(model, prompt)
 
     assert first.text == second.text != ""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parlour.llm.model import Prompt, Turn
+from parlour.llm.model import Prompt, ToolCall, Turn
 from parlour.llm.prompting import QUESTION_HEADING, chat_messages
 from parlour.vocabulary.citation import Passage
 from tests.fakes.provider import question_of
@@ -87,6 +87,31 @@ def test_an_interrupted_answer_comes_last_and_whole() -> None:
     assert partial == {"role": "assistant", "content": "one, two, "}
     assert "Go on right after its last character" in newest["content"]
     assert newest["content"].endswith(f"{QUESTION_HEADING}\nGo.")
+
+
+def test_passages_stand_with_the_question_although_tools_have_answered_since() -> None:
+    call = ToolCall("call_1", "f", "{}")
+    turns = (
+        Turn("user", "One?"),
+        Turn("assistant", "Two."),
+        Turn("user", "Three?"),
+        Turn("assistant", "", tool_calls=(call,)),
+        Turn("tool", "4", tool_call_id="call_1"),
+    )
+    messages = chat_messages(Prompt(system="", turns=turns, passages=(passage("5"),), partial="Six "))
+
+    assert [each["role"] for each in messages] == [
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+        "tool",
+        "assistant",
+    ]
+    assert messages[0] == {"role": "user", "content": "One?"}
+    assert messages[2]["content"].endswith(f"{QUESTION_HEADING}\nThree?")
+    assert "passages" in messages[2]["content"]
+    assert messages[-1] == {"role": "assistant", "content": "Six "}
 
 
 def test_nothing_goes_out_that_no_encoder_takes() -> None:
