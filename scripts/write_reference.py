@@ -71,10 +71,7 @@ descriptors, garbage collection) come along.
 
 def settings_page() -> str:
     """Every setting, with its name in the environment and in the file."""
-    rows = [
-        (f"`{row.env}`", f"`{row.name}`", f"`{row.default}`" if row.default else "", row.meaning)
-        for row in describe()
-    ]
+    rows = [(_code(row.env), _code(row.name), _code(row.default), row.meaning) for row in describe()]
     return f"{SETTINGS}\n{_table(('Environment', 'In the file', 'Default', 'Meaning'), rows)}"
 
 
@@ -150,6 +147,10 @@ def _leaves(name: str, command: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN4
 
 def _exposed(metric: Metric) -> str:
     return f"{metric.name}_total" if metric.type == "counter" else metric.name
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
 
 
 def _table(heads: tuple[str, ...], rows: list[Any]) -> str:

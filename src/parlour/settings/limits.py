@@ -1,7 +1,9 @@
 """Settings of what people may use: how much a minute, and how much money."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
 
 from parlour.settings.declaring import Section, setting
 
@@ -60,3 +62,38 @@ class BudgetSettings(Section):
     key_month: Decimal | None = _money("PARLOUR_BUDGET_KEY_MONTH", "For each API key, a month.")
     assistant_day: Decimal | None = _money("PARLOUR_BUDGET_ASSISTANT_DAY", "For each assistant, a day.")
     assistant_month: Decimal | None = _money("PARLOUR_BUDGET_ASSISTANT_MONTH", "For each assistant, a month.")
+
+
+class PlanSettings(Section):
+    """A table ``[plans.<name>]``: what its people may use, where that differs from everybody else's."""
+
+    requests_per_minute: int | None = Field(
+        None, description="Messages per minute.", examples=["600"], ge=1, le=10_000_000
+    )
+    tokens_per_minute: int | None = Field(
+        None, description="Tokens per minute.", examples=["1000000"], ge=1, le=1_000_000_000_000
+    )
+    models: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(
+        (),
+        description="The only models that may be asked: ids, or patterns with `*`. Unset: all.",
+        examples=['["openai/gpt-5-mini", "ollama/*"]'],
+    )
+    budget_day: Decimal | None = Field(
+        None, description="US dollars a day for each person.", examples=["5.00"], gt=0
+    )
+    budget_month: Decimal | None = Field(
+        None, description="US dollars a month for each person.", examples=["50.00"], gt=0
+    )
+
+
+class PriceSettings(Section):
+    """A table ``[prices."provider/model"]``: wins over the price table that comes with Parlour."""
+
+    input: Decimal = Field(description="US dollars for a million tokens in.", examples=["0.25"], ge=0)
+    output: Decimal = Field(description="US dollars for a million tokens out.", examples=["2.00"], ge=0)
+    cached: Decimal | None = Field(
+        None,
+        description="The same for tokens read from the provider's cache. Unset: as any other input.",
+        examples=["0.025"],
+        ge=0,
+    )

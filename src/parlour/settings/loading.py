@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -47,7 +47,10 @@ class SettingsError(Exception):
 
 
 class Row(NamedTuple):
-    """One setting, as the reference tells it. ``name`` is its path in the file, such as ``server.port``."""
+    """One setting, as the reference tells it. ``name`` is its path in the file, such as ``server.port``.
+
+    ``env`` is empty for what only the file can give.
+    """
 
     name: str
     env: str
@@ -90,16 +93,31 @@ def _leaves(model: type[BaseModel] = Settings, path: tuple[str, ...] = ()) -> It
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, Section):
             yield from _leaves(kind, (*path, name))
-        else:
+        elif name not in _NAMED:
             yield _Leaf((*path, name), field)
+
+
+# Tables that the operator names, such as [plans.gold], with what stands in each. Only the file has them.
+_NAMED: dict[str, type[Section]] = {
+    name: kind
+    for name, field in Settings.model_fields.items()
+    for kind in get_args(field.annotation)[1:]
+    if isinstance(kind, type) and issubclass(kind, Section)
+}
 
 
 def describe() -> tuple[Row, ...]:
     """Return every setting with its names, default and meaning, for the reference page."""
-    return tuple(
+    single = [
         Row(leaf.name, leaf.env, _default_in_words(leaf.field), leaf.field.description or "")
         for leaf in _leaves()
-    )
+    ]
+    named = [
+        Row(f"{table}.<name>.{name}", "", "", field.description or "")
+        for table, kind in _NAMED.items()
+        for name, field in kind.model_fields.items()
+    ]
+    return (*single, *named)
 
 
 def _default_in_words(field: FieldInfo) -> str:
@@ -119,7 +137,17 @@ def show(settings: Settings) -> tuple[tuple[str, str], ...]:
             value = getattr(value, step)
         shown = "(set, hidden)" if isinstance(value, SecretStr) else "" if value is None else str(value)
         pairs.append((leaf.name, shown))
+    for table in _NAMED:
+        for name, section in getattr(settings, table).items():
+            given = section.model_dump(exclude_unset=True)
+            pairs.extend((_named(table, name, key), str(value)) for key, value in given.items())
     return tuple(pairs)
+
+
+def _named(table: str, name: str, *rest: str) -> str:
+    """Write the path of a named table as TOML does."""
+    quoted = name if re.fullmatch(r"[\w-]+", name) else f'"{name}"'
+    return ".".join((table, quoted, *rest))
 
 
 def load(
@@ -187,6 +215,9 @@ def _unknown_keys(tree: Mapping[str, Any], file: Path | None, leaves: tuple[_Lea
     known = [leaf.name for leaf in leaves]
     sections = {leaf.path[0] for leaf in leaves if len(leaf.path) > 1}
     for key, value in tree.items():
+        if key in _NAMED:
+            yield from _unknown_in_named(key, value, file)
+            continue
         if key in sections and isinstance(value, dict):
             names = [f"{key}.{inner}" for inner in value]
         else:
@@ -194,6 +225,15 @@ def _unknown_keys(tree: Mapping[str, Any], file: Path | None, leaves: tuple[_Lea
         for name in names:
             if name not in known and name not in sections:
                 yield f"{name} in {file} is not a setting of Parlour. {_suggestion(name, known)}"
+
+
+def _unknown_in_named(table: str, value: object, file: Path | None) -> Iterator[str]:
+    known = list(_NAMED[table].model_fields)
+    for name, section in value.items() if isinstance(value, dict) else ():
+        for key in section if isinstance(section, dict) else ():
+            if key not in known:
+                where = f"{_named(table, name, key)} in {file}"
+                yield f"{where} is not a setting of Parlour. {_suggestion(key, known)}"
 
 
 def _suggestion(name: str, known: list[str]) -> str:
@@ -224,6 +264,9 @@ _IN_WORDS = {
     "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
+    "decimal_parsing": "must be a number",
+    "decimal_type": "must be a number",
+    "tuple_type": "must be a list",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
     "value_error": "{error}",
@@ -237,15 +280,30 @@ def _mistake(
     file: Path | None,
 ) -> str:
     path = tuple(str(step) for step in details["loc"])
+    if path[0] in _NAMED:
+        return _mistake_in_named(details, path, file)
     leaf = next((leaves[path[:end]] for end in range(len(path), 0, -1) if path[:end] in leaves), None)
     if leaf is None:
         return f"{'.'.join(path)} in {file} must be a table. Write [{path[0]}] on a line of its own."
     where = leaf.env if leaf.path in from_environment or file is None else f"{leaf.name} in {file}"
+    secret = "SecretStr" in str(leaf.field.annotation)
+    return _rule(details, where, leaf.field, secret=secret)
+
+
+def _mistake_in_named(details: ErrorDetails, path: tuple[str, ...], file: Path | None) -> str:
+    where = f"{_named(*path[:3])} in {file}" if len(path) > 1 else f"{path[0]} in {file}"
+    if details["type"] == "missing":
+        return f"{where} is missing. Add it."
+    if len(path) < 3:  # not [plans.gold], but plans, or plans.gold as a value
+        return f"{where} must be a table. Write, for example, [{_named(path[0], *path[1:] or ('name',))}]"
+    return _rule(details, where, _NAMED[path[0]].model_fields[path[2]])
+
+
+def _rule(details: ErrorDetails, where: str, field: FieldInfo, *, secret: bool = False) -> str:
     template = _IN_WORDS.get(details["type"], "is not right")
     rule = template.format(**details.get("ctx", {}))
-    secret = "SecretStr" in str(leaf.field.annotation)
     given = "" if secret else f" is {str(details['input'])[:100]!r}, but"
-    example = (leaf.field.examples or [""])[0]
+    example = (field.examples or [""])[0]
     return f"{where}{given} {rule}. Set it to, for example, {example}"
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from parlour.settings.declaring import Section, setting
-from parlour.settings.limits import BudgetSettings, LimitSettings
+from parlour.settings.limits import BudgetSettings, LimitSettings, PlanSettings, PriceSettings
+from parlour.settings.moderation import ModerationSettings
 from parlour.settings.providers import (
     AnthropicSettings,
     CompatibleSettings,
@@ -236,6 +237,9 @@ class Settings(BaseSettings):
     compatible: CompatibleSettings = CompatibleSettings()
     limits: LimitSettings = LimitSettings()
     budgets: BudgetSettings = BudgetSettings()
+    moderation: ModerationSettings = ModerationSettings()
+    plans: dict[str, PlanSettings] = Field(default_factory=dict)
+    prices: dict[str, PriceSettings] = Field(default_factory=dict)
     knowledge: KnowledgeSettings = KnowledgeSettings()
 
     @field_validator("data_dir")
