@@ -14,6 +14,7 @@ from sqlalchemy import Connection, inspect, text
 
 from parlour.features.chat import tables as chat_tables
 from parlour.features.limits.tables import attempts
+from parlour.features.moderation.tables import flags
 from parlour.features.people.tables import people
 from parlour.infra.storage import migrating, sqlite
 from parlour.infra.storage import postgres as postgres_module
@@ -28,7 +29,7 @@ from tests.services.postgres import PostgresServer
 pytestmark = pytest.mark.anyio
 
 # Importing them declares their rooms' tables.
-DECLARED = [attempts, chat_tables.sessions, chat_tables.runs, people]
+DECLARED = [attempts, chat_tables.sessions, chat_tables.runs, flags, people]
 INDEXES = {
     "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
     "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",

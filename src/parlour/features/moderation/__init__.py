@@ -1,0 +1,1 @@
+"""What may be asked, shown to a model and answered: rules, judgements, masked personal data."""
