@@ -8,7 +8,9 @@ while tokens flow.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import structlog
 
@@ -18,12 +20,15 @@ from parlour.features.chat.log.reading import Log
 from parlour.features.chat.outcomes import describe_failure, settle
 from parlour.features.chat.schemas import end_event, outcome_row, start_event
 from parlour.features.chat.store import accepting, runs
-from parlour.features.chat.store.accepting import RememberPerson
+from parlour.features.chat.store.accepting import RememberPerson, Transaction
 from parlour.features.chat.titles import first_words
 from parlour.features.chat.values import Accepted, Lease, LeaseLost, Outcome, Run, Send
+from parlour.features.limits.rates import Admission
+from parlour.features.limits.service import Limits
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.storage.database import WORKER, Database
-from parlour.vocabulary.errors import Unavailable
+from parlour.llm.tokens import estimate_tokens
+from parlour.vocabulary.errors import TooMany, Unavailable
 from parlour.vocabulary.events import Entry, EventKind
 from parlour.vocabulary.messages import FinishReason, MessageRole, Status
 from parlour.vocabulary.principal import Principal
@@ -45,6 +50,7 @@ class Turns:
         log: Log,
         lease: Lease,
         answerer: Answerer,
+        limits: Limits,
         metrics: Metrics,
         remember: RememberPerson,
         after_turn: AfterTurn,
@@ -54,6 +60,8 @@ class Turns:
         self._log = log
         self._lease = lease
         self._answerer = answerer
+        self._limits = limits
+        self._admissions: dict[str, Admission] = {}
         self._metrics = metrics
         self._remember = remember
         self._after_turn = after_turn
@@ -66,10 +74,19 @@ class Turns:
     async def accept(self, principal: Principal, send: Send) -> Accepted:
         """Keep a message, begin its answer, and return once both are durable."""
         now, title = datetime.now(UTC), first_words(send.text)
-        accepted = await self._database.write(
+        gate = self._gate(principal, send, now)
+        accepted = await self._admitted(
             principal,
+            send,
             lambda connection: accepting.accept(
-                connection, principal, send, lease=self._lease, title=title, now=now, remember=self._remember
+                connection,
+                principal,
+                send,
+                lease=self._lease,
+                title=title,
+                now=now,
+                remember=self._remember,
+                gate=gate,
             ),
         )
         if not accepted.replayed:
@@ -79,10 +96,12 @@ class Turns:
     async def accept_again(self, principal: Principal, message_id: str, send: Send) -> Accepted:
         """Begin another answer beside one that exists."""
         now = datetime.now(UTC)
-        accepted = await self._database.write(
+        gate = self._gate(principal, send, now)
+        accepted = await self._admitted(
             principal,
+            send,
             lambda connection: accepting.accept_again(
-                connection, principal, message_id, send, lease=self._lease, now=now
+                connection, principal, message_id, send, lease=self._lease, now=now, gate=gate
             ),
         )
         return self._begun(accepted)
@@ -135,6 +154,31 @@ class Turns:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
+    async def _admitted(
+        self, principal: Principal, send: Send, work: Callable[[Transaction], Accepted]
+    ) -> Accepted:
+        """Do ``work`` if the person's limits have room; what was accepted before is never refused."""
+        tokens = estimate_tokens(send.text)
+        try:
+            admission = await self._limits.admit(principal, session_id=send.session_id, tokens=tokens)
+        except TooMany:
+            known = await self._database.read(
+                principal, lambda connection: accepting.replayed(connection, principal, send)
+            )
+            if known is None:
+                raise
+            return known
+        accepted = await self._database.write(principal, work)
+        if not accepted.replayed:
+            self._admissions[accepted.run.id] = admission
+        return replace(accepted, admission=admission)
+
+    def _gate(self, principal: Principal, send: Send, now: datetime) -> "_Gate":
+        worst = Decimal(0)
+        if self._limits.budgets.apply(principal, send.assistant_id):
+            worst = self._answerer.worst_case(principal, send)
+        return _Gate(self._limits, principal, worst, now)
+
     def _cancel(self, run_id: str, task: asyncio.Task[None]) -> None:
         if run_id not in self._ending:
             task.cancel()
@@ -143,6 +187,7 @@ class Turns:
         self._tasks.pop(run_id, None)
         self._stopping.discard(run_id)
         self._ending.discard(run_id)
+        self._admissions.pop(run_id, None)
 
     def _begun(self, accepted: Accepted) -> Accepted:
         if accepted.owned:
@@ -200,6 +245,9 @@ class Turns:
         finally:
             self._log.close(live)
         self._count(outcome)
+        admission = self._admissions.pop(run.id, None)
+        if admission is not None and outcome.usage is not None:
+            await self._limits.settle(admission, outcome.usage.total)
         if following is not None and not self.draining:
             self.start(following)
         follower = asyncio.create_task(self._after_turn(run, outcome))
@@ -221,7 +269,15 @@ class Turns:
         return await patiently(
             lambda: self._database.write(
                 WORKER,
-                lambda connection: runs.finish(connection, self._lease, run, outcome, entries, now=now),
+                lambda connection: runs.finish(
+                    connection,
+                    self._lease,
+                    run,
+                    outcome,
+                    entries,
+                    now=now,
+                    settle=self._limits.budgets.settle,
+                ),
             )
         )
 
@@ -238,4 +294,23 @@ class Turns:
             latency_ms=outcome.latency_ms,
             ttft_ms=outcome.ttft_ms,
             error=outcome.error and outcome.error["code"],
+        )
+
+
+class _Gate:
+    """The limits, where a message is accepted."""
+
+    def __init__(self, limits: Limits, principal: Principal, worst: Decimal, now: datetime) -> None:
+        """Reserve ``worst``, in US dollars."""
+        self._limits = limits
+        self._principal = principal
+        self._worst = worst
+        self._now = now
+
+    def check_session(self, tokens_used: int) -> None:
+        self._limits.check_session(tokens_used)
+
+    def reserve(self, connection: Transaction, run: Run) -> None:
+        self._limits.budgets.reserve(
+            connection, self._principal, run.id, run.assistant_id, self._worst, self._now
         )

@@ -5,7 +5,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from parlour.features.limits.rates import Admission
 from parlour.llm.model import Prompt
+from parlour.vocabulary.attempt import Attempt
 from parlour.vocabulary.citation import Citation
 from parlour.vocabulary.errors import ParlourError
 from parlour.vocabulary.messages import FinishReason, Status
@@ -57,6 +59,7 @@ class Accepted:
     run: Run
     replayed: bool = False
     owned: bool = False
+    admission: Admission | None = None  # how its limits stood when it came in
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Outcome:
     why: str | None = None
     citations: list[Citation] = field(default_factory=list)
     prompt: Prompt | None = None  # what the model was told, once it was
+    attempts: list[Attempt] = field(default_factory=list)  # every call that was made for it
     usage: Usage | None = None
     cost_usd: Decimal | None = None
     latency_ms: int | None = None
