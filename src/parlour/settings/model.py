@@ -12,7 +12,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from parlour.settings.declaring import Section, setting
 from parlour.settings.limits import BudgetSettings, LimitSettings, PlanSettings, PriceSettings
 from parlour.settings.moderation import ModerationSettings
-from parlour.settings.moderation import ModerationSettings
 from parlour.settings.providers import (
     AnthropicSettings,
     CompatibleSettings,
@@ -238,7 +237,6 @@ class Settings(BaseSettings):
     compatible: CompatibleSettings = CompatibleSettings()
     limits: LimitSettings = LimitSettings()
     budgets: BudgetSettings = BudgetSettings()
-    moderation: ModerationSettings = ModerationSettings()
     moderation: ModerationSettings = ModerationSettings()
     plans: dict[str, PlanSettings] = Field(default_factory=dict)
     prices: dict[str, PriceSettings] = Field(default_factory=dict)
