@@ -1,7 +1,7 @@
 """The protocol that every language model speaks here: a prompt in, a stream of events out."""
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from parlour.vocabulary.citation import Passage
@@ -61,7 +61,9 @@ class Prompt:
     tools). ``passages`` are numbered from 1 by their place; an answer points to them as ``[1]``. ``partial``
     is what this reply has already said: the model goes on right after it and must not repeat it.
     ``tool_choice`` is ``auto``, ``none``, ``required`` or the name of a tool. ``output_schema`` asks for an
-    answer that is JSON of this schema. What is None or empty is left to the provider.
+    answer that is JSON of this schema. What is None or empty is left to the provider. ``time_left`` are the
+    seconds until the answer must have ended, should that be sooner than the provider's own limit; it is no
+    part of the question.
     """
 
     system: str
@@ -75,6 +77,7 @@ class Prompt:
     tools: tuple[Tool, ...] = ()
     tool_choice: str | None = None
     output_schema: Mapping[str, Any] | None = None
+    time_left: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ only moves a number, and the timer, when it goes off too early, arms itself agai
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from parlour.vocabulary.errors import Stage, TimedOut
 
@@ -27,9 +27,14 @@ class Watch:
     the total, which counts everything.
     """
 
-    def __init__(self, timeouts: Timeouts) -> None:
-        """Start the clock of the whole answer, and expect the first word."""
+    def __init__(self, timeouts: Timeouts, time_left: float | None = None) -> None:
+        """Start the clock of the whole answer, and expect the first word.
+
+        ``time_left`` are the seconds that whoever asks has left, when that is less than the total.
+        """
         self._loop = asyncio.get_running_loop()
+        if time_left is not None and time_left < timeouts.total:
+            timeouts = replace(timeouts, total=max(0.0, time_left))
         self._timeouts = timeouts
         self._end = self._loop.time() + timeouts.total
         self._interrupt: Callable[[TimedOut], object] | None = None

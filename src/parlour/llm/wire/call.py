@@ -155,7 +155,7 @@ class Line:
 
     async def answer(self, wire: Wire, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
         """Answer ``prompt`` as :class:`parlour.llm.model.Model` says; closing this closes the socket."""
-        watch = Watch(self.timeouts)
+        watch = Watch(self.timeouts, prompt.time_left)
         response = await self._open(wire, prompt, watch)
         self._ticks.answers += 1
         try:
