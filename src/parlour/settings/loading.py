@@ -310,8 +310,24 @@ def _rule(details: ErrorDetails, where: str, field: FieldInfo, *, secret: bool =
 def _contradictions(settings: Settings) -> Iterator[str]:
     if (chosen := settings.models.default_provider) in MISSING_PROVIDER and chosen not in settings.providers:
         yield f"PARLOUR_DEFAULT_PROVIDER is {chosen!r}, but {MISSING_PROVIDER[chosen]}"
+    yield from _unjudged(settings)
     if settings.production:
         yield from _weak(settings)
+
+
+def _unjudged(settings: Settings) -> Iterator[str]:
+    """Find texts that shall be judged by somebody who cannot, or where nothing would come of it."""
+    wanted = settings.moderation
+    for stage in wanted.provider_stages:
+        if getattr(wanted, stage) == "off":
+            name = f"PARLOUR_MODERATION_{stage.upper()}"
+            yield f"PARLOUR_MODERATION_PROVIDER names {stage!r}, but {name} is off. Set it to flag or block."
+    elsewhere = wanted.provider_url or wanted.provider_key
+    if wanted.provider_stages and not elsewhere and not settings.openai.configured:
+        yield (
+            "PARLOUR_MODERATION_PROVIDER wants a provider to judge, but there is none. "
+            "Set OPENAI_API_KEY, or PARLOUR_MODERATION_URL for another server."
+        )
 
 
 def _weak(settings: Settings) -> Iterator[str]:

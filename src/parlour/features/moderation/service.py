@@ -2,6 +2,10 @@
 
 Local rules ask nobody. A provider is asked where the owner wants it; when it cannot be reached the owner's
 word decides, open or closed. What is off costs nothing.
+
+An answer passes it in this order: ``check_input`` of the message, ``check_passages`` of what was looked up,
+the model inside :class:`~parlour.features.moderation.masking.model.Masked` if there is a ``masker``, each
+piece of its text through ``guard_output``, and ``record`` of all that was found.
 """
 
 import time
@@ -97,12 +101,15 @@ class Moderation:
         moderator: Moderator | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Judge by the owner's ``rules`` and, where the policy says so, by ``moderator``."""
+        """Judge by the owner's ``rules`` and, where the policy says so, by ``moderator``.
+
+        A moderator that needs a running event loop can be set later.
+        """
         self._policy = policy
         self._database = database
         self._rules = rules or OwnRules()
         self._injection: tuple[_Rules, ...] = (InjectionCues(),) if policy.cues else ()
-        self._moderator = moderator
+        self.moderator = moderator
         self._clock = clock
         self._failures = 0
         self._paused_until = 0.0
@@ -239,13 +246,13 @@ class Moderation:
         return Verdict(Action.BLOCK, text, findings, self._policy.input_refusal)
 
     def _asks(self, stage: Stage) -> bool:
-        return self._moderator is not None and stage in self._policy.asks_provider
+        return self.moderator is not None and stage in self._policy.asks_provider
 
     async def _judge(
         self, stage: Stage, texts: Sequence[str], masker: Masker | None = None
     ) -> list[tuple[str, ...]]:
         """Return what the provider objects to in each text; nothing where it is not asked."""
-        if self._moderator is None or stage not in self._policy.asks_provider:
+        if self.moderator is None or stage not in self._policy.asks_provider:
             return [()] * len(texts)
         masker = masker or self.masker()
         pieces = [
@@ -258,7 +265,7 @@ class Moderation:
         if self._clock() < self._paused_until:
             return [unknown] * len(texts)
         try:
-            answers = await self._moderator.check([piece for _, piece in pieces])
+            answers = await self.moderator.check([piece for _, piece in pieces])
         except ProviderError as error:
             self._failed(stage, error)
             return [unknown] * len(texts)

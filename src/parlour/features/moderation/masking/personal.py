@@ -7,7 +7,7 @@ bounded, so that the time grows with the length of the text whatever it says.
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Final
 
@@ -29,6 +29,13 @@ class Kind(StrEnum):
 
 
 ALL_KINDS: Final = frozenset(Kind)
+
+
+def kinds_named(names: Iterable[str]) -> frozenset[Kind]:
+    """Return the kinds with these names, which are their words in any case."""
+    known = {kind.value.lower(): kind for kind in Kind}
+    return frozenset(known[name.lower()] for name in names)
+
 
 _EMAIL = re.compile(
     r"(?<![\w.%+'-])[\w.%+'-]{1,256}+@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![^\W\d_])"

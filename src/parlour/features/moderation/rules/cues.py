@@ -26,14 +26,14 @@ _INJECTION: Final = (
     r"/\byou\s+are\s+now\s+(in\s+)?(developer|debug|jailbreak|dan|god)\s*mode\b/",
     r"/(<\||\[)\/?(im_start|im_end|system|inst|endoftext|assistant)(\|>|\])/",
     r"/<\/?(system|assistant|instructions?)(_prompt)?>/",
-    r"/^\s*(system|assistant)\s*:/",
     # What an injected order mostly wants.
     r"/\b(reveal|print|repeat|output|show|send)\s+(me\s+)?(your|the)\s+(entire\s+|full\s+|whole\s+)?(system\s+prompt"
     r"|hidden\s+instructions|initial\s+instructions)\b/",
     r"/\bdo\s+not\s+(tell|inform|mention\s+(this|it)\s+to)\s+(the\s+)?user\b/",
 )
-# Invisible characters that carry text past a reader's eyes: Unicode tags, and runs of zero-width ones.
-_HIDDEN: Final = ("/[\U000e0001-\U000e007f]/", "/[\u200b\u200c\u200d\u2060]{8,}/")
+# Invisible characters that carry text past a reader's eyes: Unicode tags (of which the flag of Scotland has
+# six), and runs of zero-width ones.
+_HIDDEN: Final = ("/[\U000e0020-\U000e007e]{8,}/", "/[\u200b\u200c\u200d\u2060]{8,}/")
 
 _NAMES: Final = {"injection": "cue: orders to the model", "hidden": "cue: hidden text", "key": "cue: key"}
 
