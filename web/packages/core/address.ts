@@ -4,7 +4,8 @@ import { createStore } from "./store";
 
 const SIGN_IN = "#sign-in=";
 const SESSION = "#/c/";
-const OPERATOR = "#/operator/models";
+/** Where operators see the models. */
+export const OPERATOR = "#/operator/models";
 
 /** `chat` shows the conversation in view; the others take its place. */
 export type PageName = "chat" | "models";

@@ -1,7 +1,8 @@
 /** The whole page: sidebar beside the conversation, or over it where there is little room. */
+import type { PageName } from "@core/address";
 import type { App } from "@core/app";
 import { CircleAlert, CircleCheck, CloudOff, X } from "lucide-react";
-import { useCallback, useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useRef, useState } from "react";
 import { Welcome } from "./composer/Welcome";
 import { AppProvider, useApp, useStore, useWhole, useWords } from "./context";
 import { DRAWER, useMedia } from "./hooks";
@@ -10,6 +11,8 @@ import { IconButton } from "./parts/IconButton";
 import { Sidebar } from "./sidebar/Sidebar";
 import { TopBar } from "./TopBar";
 import { Thread } from "./thread/Thread";
+
+const ModelsPage = lazy(() => import("./operator/ModelsPage"));
 
 export function Page({ app }: { app: App }) {
   return (
@@ -27,6 +30,7 @@ function Frame() {
   const conversation = useStore(app.chat.conversations.store, (state) => state.conversations[state.open]);
   const name = useStore(app.shell, (shell) => shell.assistants[0]?.name) ?? t("assistant.fallback");
   const announcement = useStore(app.shell, (shell) => shell.announcement);
+  const page = useWhole(app.address.page);
   const drawer = useMedia(DRAWER);
   const [folded, setFolded] = useState(false);
   const [drawn, setDrawn] = useState(false);
@@ -43,7 +47,7 @@ function Frame() {
       else if (conversation) app.chat.stop(conversation.uid);
     },
   });
-  useTitle(conversation?.sessionId ?? null);
+  useTitle(conversation?.sessionId ?? null, page);
   if (!conversation) return null;
   const blank = conversation.sessionId === null && conversation.entries.length === 0;
   return (
@@ -52,7 +56,10 @@ function Frame() {
         hidden={!open}
         search={search}
         onFold={() => show(false)}
-        onNavigate={() => drawer && setDrawn(false)}
+        onNavigate={(to = "chat") => {
+          app.address.go(to);
+          if (drawer) setDrawn(false);
+        }}
       />
       {drawer && drawn && (
         <button
@@ -63,9 +70,17 @@ function Frame() {
         />
       )}
       <main className="main" id="main" inert={drawer && drawn}>
-        <TopBar conversation={conversation} name={name} folded={!open} onUnfold={() => show(true)} />
+        {page === "chat" && (
+          <TopBar conversation={conversation} name={name} folded={!open} onUnfold={() => show(true)} />
+        )}
         <Notices />
-        {blank ? (
+        {page === "models" ? (
+          <ErrorBoundary fallback={() => <Crashed />}>
+            <Suspense fallback={null}>
+              <ModelsPage folded={!open} drawer={drawer} onUnfold={() => show(true)} />
+            </Suspense>
+          </ErrorBoundary>
+        ) : blank ? (
           <Welcome conversation={conversation} />
         ) : (
           <Thread key={conversation.uid} conversation={conversation} name={name} />
@@ -110,13 +125,14 @@ function Notices() {
 }
 
 /** The window is called by what it shows. */
-function useTitle(sessionId: string | null): void {
+function useTitle(sessionId: string | null, page: PageName): void {
   const t = useWords();
   const { sessions } = useApp();
   const title = useStore(sessions.store, ({ known }) => (sessionId ? known[sessionId]?.title : null));
+  const shown = page === "models" ? t("operator.title") : title;
   useEffect(() => {
-    document.title = title ? `${title} · ${t("app.name")}` : t("app.name");
-  }, [title, t]);
+    document.title = shown ? `${shown} · ${t("app.name")}` : t("app.name");
+  }, [shown, t]);
 }
 
 function useShortcuts(acts: { search(): void; escape(): void }): void {

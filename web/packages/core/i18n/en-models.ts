@@ -26,6 +26,7 @@ export const models = {
 
   "trouble.busy": "The model is busy right now. Your question is kept.",
   "trouble.model": "The chosen model is not available any more. Your question is kept.",
+  "trouble.nobody": "No model can answer at the moment. Your question is kept.",
   "trouble.fast": "A little too fast. Your question is kept.",
   "trouble.budget": "The budget is spent. Your question is kept.",
   "trouble.again": "Ask again {when}.",
@@ -69,15 +70,19 @@ export const models = {
   "reason.provider_unreachable": "out of reach",
   "reason.provider_timeout": "too slow",
   "reason.empty_answer": "said nothing",
+  "reason.provider_rejected": "does not take this form of question",
+  "reason.provider_error": "an error on its side",
+  "reason.too_expensive": "too dear for this question",
   "reason.provider_garbled": "could not be understood",
 
+  "operator.link": "Models",
   "operator.title": "Models",
   "operator.forbidden":
     "This page is for operators. Ask the server for a sign-in link with “parlour users token”, and open it here.",
   "operator.well": { one: "The model answers.", other: "All {count} models answer." },
   "operator.resting": {
-    one: "One model rests after failures; the others answer in its place.",
-    other: "{count} models rest after failures; the others answer in their place.",
+    one: "One model rests; the others answer in its place.",
+    other: "{count} models rest; the others answer in their place.",
   },
   "operator.allResting": "No model answers right now. Each is tried again by itself.",
   "operator.quiet": "Nothing has been asked yet.",
@@ -94,8 +99,8 @@ export const models = {
   "operator.state": "State",
   "operator.failures": "Failed",
   "operator.firstWord": "First word",
-  "operator.firstWordHelp": "half of them; 95% within",
-  "operator.again": "Tried again",
+  "operator.firstWordHelp": "half within; 95% within",
+  "operator.retry": "tried again {when}",
   "operator.error": "Last trouble",
   "operator.failuresLine": "{failures} of {calls}",
   "operator.none": "none",
@@ -115,5 +120,5 @@ export const models = {
   "operator.cost": "Cost",
   "operator.unpriced": "unknown",
   "operator.total": "Together",
-  "operator.partly": "{cost} and what has no known price",
+  "operator.partly": { one: "and one call of unknown price", other: "and {count} calls of unknown price" },
 } as const;

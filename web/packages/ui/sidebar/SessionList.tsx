@@ -8,10 +8,9 @@ export function SessionList({ onNavigate }: { onNavigate(): void }) {
   const t = useWords();
   const app = useApp();
   const { items, nextCursor, query, archived, phase } = useWhole(app.sessions.store);
-  const current = useStore(
-    app.chat.conversations.store,
-    (state) => state.conversations[state.open]?.sessionId,
-  );
+  const page = useWhole(app.address.page);
+  const open = useStore(app.chat.conversations.store, (state) => state.conversations[state.open]?.sessionId);
+  const current = page === "chat" ? open : null;
   return (
     <nav className="sessions" aria-label={t("sidebar.label")}>
       {archived && (

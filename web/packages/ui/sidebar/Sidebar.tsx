@@ -1,7 +1,9 @@
 /** The frame at the side: mark, new conversation, search, titles by day, person. */
-import { PanelLeft, Search, SquarePen, X } from "lucide-react";
+import { OPERATOR, type PageName } from "@core/address";
+import { operates } from "@core/app";
+import { HeartPulse, PanelLeft, Search, SquarePen, X } from "lucide-react";
 import { type RefObject, useEffect, useState } from "react";
-import { useApp, useStore, useWords } from "../context";
+import { useApp, useStore, useWhole, useWords } from "../context";
 import { IconButton } from "../parts/IconButton";
 import { Lamp } from "../parts/Lamp";
 import { PersonMenu } from "./PersonMenu";
@@ -12,7 +14,8 @@ interface Props {
   hidden: boolean;
   search: RefObject<HTMLInputElement | null>;
   onFold(): void;
-  onNavigate(): void;
+  /** Something was chosen to be shown: a conversation, unless another page is named. */
+  onNavigate(to?: PageName): void;
 }
 
 export function Sidebar({ hidden, search, onFold, onNavigate }: Props) {
@@ -48,8 +51,31 @@ export function Sidebar({ hidden, search, onFold, onNavigate }: Props) {
       <SearchField field={search} />
       <SessionList onNavigate={onNavigate} />
       <UndoBar />
+      <OperatorLink onNavigate={onNavigate} />
       <PersonMenu />
     </aside>
+  );
+}
+
+function OperatorLink({ onNavigate }: Pick<Props, "onNavigate">) {
+  const t = useWords();
+  const { shell, address } = useApp();
+  const shown = useWhole(address.page) === "models";
+  if (!useStore(shell, ({ person }) => operates(person))) return null;
+  return (
+    <a
+      className="side-row operator-link"
+      href={OPERATOR}
+      aria-current={shown ? "page" : undefined}
+      onClick={(event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+        event.preventDefault();
+        onNavigate("models");
+      }}
+    >
+      <HeartPulse size={18} strokeWidth={1.75} />
+      {t("operator.link")}
+    </a>
   );
 }
 

@@ -50,6 +50,7 @@ function Handover({ entry }: { entry: Entry }) {
 const PASSING: Readonly<Record<string, Key>> = {
   provider_overloaded: "trouble.busy",
   provider_rate_limited: "trouble.busy",
+  no_provider: "trouble.nobody",
   too_many: "trouble.fast",
   over_budget: "trouble.budget",
 };
