@@ -30,7 +30,6 @@ SHAPES = {
 CALL_SHAPES = {
     "atonce": "the arguments of each call in one piece",
     "object": "the arguments as an object where the block begins",
-    "interleaved": "the pieces of all tool calls by turns",
     "saysstop": "the stop reason is `end_turn` although tools are called",
     "unclosed": "the blocks of tool calls do not end",
 }
@@ -97,11 +96,8 @@ class AnthropicWire:
     def calls(self, calls: tuple[Call, ...]) -> list[bytes]:
         """Return the tool calls: a block each, the arguments in pieces of four after an empty one."""
         self._called = True
-        end, lanes = self._end_block(), [self._events_of(call) for call in calls]
-        if "interleaved" in self._script.shape:
-            longest = max(map(len, lanes))
-            return [end, *(lane[turn] for turn in range(longest) for lane in lanes if turn < len(lane))]
-        return [end, *(piece for lane in lanes for piece in lane)]
+        end = self._end_block()
+        return [end, *(event for call in calls for event in self._events_of(call))]
 
     def _events_of(self, call: Call) -> list[bytes]:
         shape = self._script.shape
@@ -229,14 +225,14 @@ def read(request: Request) -> Asked:
     if talk[-1]["content"].strip() == GO_ON_NOW:
         talk.pop()
         partial = talk.pop()["content"]
-    users = [at for at, each in enumerate(talk) if each["role"] == "user" and each["content"]]
+    newest = max((at for at, each in enumerate(talk) if each["asks"]), default=-1)
     return Asked(
         model=str(body.get("model", "")),
-        question=question_of(talk[: users[-1] + 1] if users else []),
+        question=question_of(talk[: newest + 1]),
         messages=messages,
         stream=bool(body.get("stream")),
         partial=partial,
-        rounds=sum(each["calls"] > 0 for each in talk[users[-1] + 1 :] if users),
+        rounds=sum(each["calls"] > 0 for each in talk[newest + 1 :]),
         images=tuple(
             base64.b64decode(block["source"]["data"], validate=True)
             for each in messages
@@ -288,6 +284,7 @@ def _plain(message: dict[str, Any]) -> dict[str, Any]:
         "role": message["role"],
         "content": "".join(block["text"] for block in blocks if block["type"] == "text"),
         "calls": sum(block["type"] == "tool_use" for block in blocks),
+        "asks": message["role"] == "user" and any(block["type"] != "tool_result" for block in blocks),
     }
 
 

@@ -223,14 +223,14 @@ def read(request: Request) -> Asked:
     if talk[-1]["content"].strip() == GO_ON_NOW:
         talk.pop()
         partial = talk.pop()["content"]
-    users = [at for at, each in enumerate(talk) if each["role"] == "user" and each["content"]]
+    newest = max((at for at, each in enumerate(talk) if each["asks"]), default=-1)
     return Asked(
         model=found[1],
-        question=question_of(talk[: users[-1] + 1] if users else []),
+        question=question_of(talk[: newest + 1]),
         messages=contents,
         stream=found[2] == "streamGenerateContent",
         partial=partial,
-        rounds=sum(each["calls"] > 0 for each in talk[users[-1] + 1 :] if users),
+        rounds=sum(each["calls"] > 0 for each in talk[newest + 1 :]),
         images=tuple(
             base64.b64decode(part["inlineData"]["data"], validate=True)
             for each in contents
@@ -283,6 +283,7 @@ def _plain(content: dict[str, Any]) -> dict[str, Any]:
         "role": "assistant" if content.get("role") == "model" else "user",
         "content": "".join(part.get("text", "") for part in content["parts"]),
         "calls": sum("functionCall" in part for part in content["parts"]),
+        "asks": any("functionResponse" not in part for part in _of_user(content)),
     }
 
 

@@ -59,6 +59,8 @@ class Kind:
     """The wire format that its fake speaks."""
     shapes: Mapping[str, str]
     """The odd shapes that its wire may have, each without any effect."""
+    call_shapes: Mapping[str, str]
+    """The same for tool calls."""
     key: str
     """The header that carries the key; what stands before the key in it."""
     models: tuple[str, ...]
@@ -81,6 +83,7 @@ OPENAI = Kind(
     OpenAICompatible,
     "openai",
     chat_wire.SHAPES,
+    chat_wire.CALL_SHAPES,
     "authorization: Bearer ",
     chat_wire.MODELS,
     version="/v1",
@@ -90,15 +93,29 @@ COMPATIBLE = Kind(
     OpenAICompatible,
     "openai",
     chat_wire.SHAPES,
+    chat_wire.CALL_SHAPES,
     "authorization: Bearer ",
     chat_wire.MODELS,
     version="/v1",
 )
 ANTHROPIC = Kind(
-    "anthropic", Anthropic, "anthropic", anthropic_wire.SHAPES, "x-api-key: ", anthropic_wire.MODELS
+    "anthropic",
+    Anthropic,
+    "anthropic",
+    anthropic_wire.SHAPES,
+    anthropic_wire.CALL_SHAPES,
+    "x-api-key: ",
+    anthropic_wire.MODELS,
 )
 GEMINI = Kind(
-    "gemini", Gemini, "gemini", gemini_wire.SHAPES, "x-goog-api-key: ", gemini_wire.MODELS, one_end=True
+    "gemini",
+    Gemini,
+    "gemini",
+    gemini_wire.SHAPES,
+    gemini_wire.CALL_SHAPES,
+    "x-goog-api-key: ",
+    gemini_wire.MODELS,
+    one_end=True,
 )
 
 KINDS = (OPENAI, COMPATIBLE, ANTHROPIC, GEMINI)
