@@ -18,7 +18,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from tests.fakes import anthropic_wire, chat_wire, gemini_wire
+from tests.fakes import anthropic_wire, chat_wire, gemini_wire, ollama_wire
 from tests.fakes.answering import Answering, misbehaved
 from tests.fakes.answers import question_of
 from tests.fakes.chat_wire import MODELS
@@ -28,7 +28,12 @@ from tests.fakes.service import Request, Service
 
 __all__ = ["MODELS", "SERVICES", "FakeProvider", "Request", "question_of"]
 
-SERVICES: tuple[Service, ...] = (anthropic_wire.SERVICE, gemini_wire.SERVICE, chat_wire.SERVICE)
+SERVICES: tuple[Service, ...] = (
+    anthropic_wire.SERVICE,
+    gemini_wire.SERVICE,
+    ollama_wire.SERVICE,
+    chat_wire.SERVICE,
+)
 """The first that claims a request serves it; the last words the errors for unknown addresses."""
 
 

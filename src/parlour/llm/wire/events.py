@@ -1,4 +1,4 @@
-"""An answer that comes as Server-Sent Events: what every reader of one has in common.
+"""An answer that comes as a stream of events: what every reader of one has in common.
 
 A provider's own reader says with :meth:`EventAnswer._piece` what one event means, and with
 :meth:`EventAnswer._whole` what a document means that came in place of a stream.
@@ -6,7 +6,7 @@ A provider's own reader says with :meth:`EventAnswer._piece` what one event mean
 
 import json
 from abc import ABC, abstractmethod
-from typing import Any, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 import orjson
 
@@ -28,13 +28,31 @@ DONE = "[DONE]"
 """What ends a stream at OpenAI, and what gateways put at the end of everybody's."""
 
 
+class Framing(Protocol):
+    """Cuts a stream of bytes into events."""
+
+    strange: int
+    """How much came that was no part of any event."""
+
+    def feed(self, data: bytes) -> list[ServerEvent]:
+        """Return the events that ``data`` completes. Raises :class:`parlour.llm.wire.sse.EventTooLarge`."""
+        ...
+
+    def rest(self) -> list[ServerEvent]:
+        """Return what the end of the stream left."""
+        ...
+
+
 class EventAnswer(ABC):
     """The state of one answer while it comes in; a :class:`parlour.llm.wire.call.Reader`."""
 
-    def __init__(self, *, secret: str = "") -> None:
-        """Begin an answer; ``secret`` must not appear in an error's cause."""
+    def __init__(self, *, secret: str = "", events: Framing | None = None) -> None:
+        """Begin an answer; ``secret`` must not appear in an error's cause.
+
+        ``events`` is for streams that are not made of Server-Sent Events.
+        """
         self._secret = secret
-        self._events = EventReader()
+        self._events = events or EventReader()
         self._mender = TextMender()
         self._done = False
         self.over = False

@@ -149,6 +149,8 @@ _TOO_LONG = re.compile(
     r"|input (is )?too long|reduce the length|input token count.{0,40} exceeds",
     re.IGNORECASE,
 )
+# Ollama has no codes, only sentences.
+_TOO_BUSY = re.compile(r"server (is )?busy|maximum pending requests", re.IGNORECASE)
 _WRONG_KEY = re.compile(
     r"api.?key (is )?(not valid|invalid|incorrect)|(invalid|incorrect) api.?key", re.IGNORECASE
 )
@@ -175,6 +177,8 @@ def _kind_by_words(complaint: Complaint) -> type[ProviderError] | None:
             return kind
     if _TOO_LONG.search(complaint.message):
         return ContextTooLong
+    if _TOO_BUSY.search(complaint.message):
+        return Overloaded
     return BadKey if _WRONG_KEY.search(complaint.message) else None
 
 

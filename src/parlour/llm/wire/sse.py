@@ -13,7 +13,7 @@ from typing import NamedTuple
 # The longest answer we take (a million characters) is 6 MB when each one is written as \uXXXX.
 LARGEST_EVENT = 8 * 1024 * 1024
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class EventTooLarge(ValueError):
@@ -58,7 +58,7 @@ class EventReader:
             self._held_size = 0
         if not self._begun:
             self._begun = True
-            head = head.removeprefix(_BYTE_ORDER_MARK)
+            head = head.removeprefix(BYTE_ORDER_MARK)
         events = self._read(head.split(b"\n"))
         if tail:
             self._hold(tail)
