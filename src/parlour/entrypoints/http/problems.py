@@ -1,7 +1,8 @@
 """How errors look over HTTP: problem documents (RFC 9457), by one table from code to status.
 
 A reader sees the error's own sentence, a stable code and the request's id; never an input, a path, or a
-stack. What an operator needs to know is in the log under the same id.
+stack. What an operator needs to know is in the log under the same id. Under ``/v1`` the same errors are told
+in OpenAI's words.
 """
 
 import math
@@ -16,7 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
-from parlour.features.limits.headers import ratelimit_headers
+from parlour.entrypoints.openai_api import errors as openai_errors
+from parlour.features.limits.headers import openai_headers, ratelimit_headers
 from parlour.vocabulary.errors import (
     FieldError,
     InvalidInput,
@@ -127,11 +129,18 @@ _BY_STATUS: Final[Mapping[int, type[ParlourError]]] = {404: _NoSuchRoute, 405: _
 
 def problem(error: ParlourError, scope: Scope, *, headers: Mapping[str, str] | None = None) -> Response:
     """Turn an error into the response that tells it."""
-    code, retryable = error.code, error.retryable
-    extra: dict[str, Any] = {}
-    if isinstance(error, RunFailed):
-        code, retryable, extra = error.run_code, error.run_retryable, {"runId": error.run_id}
+    failed = error if isinstance(error, RunFailed) else None
+    code = failed.run_code if failed else error.code
+    retryable = failed.run_retryable if failed else error.retryable
     kind = KINDS.get(code, KINDS[error.code])
+    sent = dict(headers or {}) | _headers(error, kind)
+    if scope["path"].startswith(openai_errors.PREFIX):
+        status = openai_errors.kind_of(code, kind.status).status
+        if isinstance(error, TooMany):
+            sent |= openai_headers(error.allowances)
+        sent |= openai_errors.retry_headers(code, retryable=retryable)
+        document = openai_errors.error_json(error, status=kind.status)
+        return Response(orjson.dumps(document), status, sent, "application/json")
     fields = error.fields if isinstance(error, InvalidInput) else ()
     document = {
         "type": f"urn:parlour:error:{code}",
@@ -142,11 +151,13 @@ def problem(error: ParlourError, scope: Scope, *, headers: Mapping[str, str] | N
         "retryable": retryable,
         "requestId": scope.get(REQUEST_ID_KEY, ""),
         "errors": [{"field": field.field, "message": field.message, "code": field.code} for field in fields],
-        **extra,
+        **({"runId": failed.run_id} if failed else {}),
     }
-    sent = dict(headers or {})
-    if isinstance(error, TooMany):
-        sent |= ratelimit_headers(error.allowances)
+    return Response(orjson.dumps(document), kind.status, sent, MEDIA_TYPE)
+
+
+def _headers(error: ParlourError, kind: Kind) -> dict[str, str]:
+    sent = ratelimit_headers(error.allowances) if isinstance(error, TooMany) else {}
     seconds = error.retry_after if error.retry_after is not None else kind.retry_after
     if seconds is not None:
         sent["Retry-After"] = str(math.ceil(seconds))
@@ -154,7 +165,7 @@ def problem(error: ParlourError, scope: Scope, *, headers: Mapping[str, str] | N
         sent["WWW-Authenticate"] = "Bearer"
     if kind.close:
         sent["Connection"] = "close"
-    return Response(orjson.dumps(document), status_code=kind.status, media_type=MEDIA_TYPE, headers=sent)
+    return sent
 
 
 def install(app: FastAPI, *, count: Callable[[str], None]) -> None:

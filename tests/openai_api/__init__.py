@@ -1,0 +1,1 @@
+"""OpenAI's API over our turn (T-5)."""
