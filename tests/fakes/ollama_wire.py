@@ -9,7 +9,7 @@ from tests.fakes.embedding import vector_of
 from tests.fakes.script import Call, Script
 from tests.fakes.service import Asked, Page, Request, Service, counted
 
-__all__ = ["MODELS", "SERVICE", "SHAPES", "OllamaWire"]
+__all__ = ["CALL_SHAPES", "MODELS", "SERVICE", "SHAPES", "OllamaWire"]
 
 MODELS = ("fake:latest", "fake-small:1b", "nomic-embed-text:latest")
 CONTEXT_LENGTH = 40_960
@@ -23,7 +23,12 @@ SHAPES = {
     "nomessage": "a line without a message",
     "nolastline": "the stream ends without a line end",
     "lasttext": "the last words are in the line that ends the answer",
+}
+
+CALL_SHAPES = {
     "noid": "tool calls without ids, as of older versions",
+    "sameid": "all tool calls have the same id",
+    "allatonce": "all tool calls in one line",
 }
 
 
@@ -68,13 +73,16 @@ class OllamaWire:
 
     def calls(self, calls: tuple[Call, ...]) -> list[bytes]:
         """Return the tool calls, each whole in a line of its own."""
+        if "allatonce" in self._script.shape:
+            return [self._message(self._calling(0, *calls))]
         return [self._message(self._calling(number, call)) for number, call in enumerate(calls)]
 
     def _calling(self, number: int, *calls: Call) -> dict[str, Any]:
         written = []
         for at, call in enumerate(calls, start=number):
             function = {"index": at, "name": call.name, "arguments": json.loads(call.arguments)}
-            named = {} if "noid" in self._script.shape else {"id": call.id or f"call_{at}"}
+            identity = "call_same" if "sameid" in self._script.shape else call.id or f"call_{at}"
+            named = {} if "noid" in self._script.shape else {"id": identity}
             written.append({**named, "function": function})
         return {"role": "assistant", "content": "", "tool_calls": written}
 

@@ -9,9 +9,10 @@ import aiohttp
 from parlour.llm.model import Model
 from parlour.llm.providers.anthropic import Anthropic
 from parlour.llm.providers.gemini import Gemini
+from parlour.llm.providers.ollama import Ollama
 from parlour.llm.providers.openai_compatible import OpenAICompatible
 from parlour.llm.timeouts import Timeouts
-from tests.fakes import anthropic_wire, chat_wire, gemini_wire
+from tests.fakes import anthropic_wire, chat_wire, gemini_wire, ollama_wire
 
 
 class Provider(Model, Protocol):
@@ -68,6 +69,10 @@ class Kind:
     """What an operator's base URL has after the host."""
     one_end: bool = False
     """Its stream has no formal end beside the finish reason."""
+    tells_of_cache: bool = True
+    """It counts what it had in its cache."""
+    chooses_tools: bool = True
+    """It can be told whether to call tools, and which."""
 
     def base_url(self, root: str) -> str:
         """Return the base URL of the fake at ``root``."""
@@ -118,4 +123,17 @@ GEMINI = Kind(
     one_end=True,
 )
 
-KINDS = (OPENAI, COMPATIBLE, ANTHROPIC, GEMINI)
+OLLAMA = Kind(
+    "ollama",
+    Ollama,
+    "ollama",
+    ollama_wire.SHAPES,
+    ollama_wire.CALL_SHAPES,
+    "authorization: Bearer ",
+    ollama_wire.MODELS,
+    one_end=True,
+    tells_of_cache=False,
+    chooses_tools=False,
+)
+
+KINDS = (OPENAI, COMPATIBLE, ANTHROPIC, GEMINI, OLLAMA)

@@ -11,7 +11,7 @@ from parlour.vocabulary.messages import FinishReason
 from tests.fakes.provider import FakeProvider
 from tests.fakes.script import Call, calling, encoded
 from tests.llm.asking import Answer, ask
-from tests.llm.providers.kinds import KINDS, MakeModel, Provider
+from tests.llm.providers.kinds import KINDS, Kind, MakeModel, Provider
 
 pytestmark = pytest.mark.anyio
 
@@ -163,8 +163,10 @@ async def test_arguments_that_are_no_json_are_sent_back_without_harm(make_model:
 
 @pytest.mark.parametrize("choice", [None, "auto", "none", "required", "weather"])
 async def test_a_wish_about_tools_is_passed_on(
-    model: Provider, provider: FakeProvider, choice: str | None
+    model: Provider, provider: FakeProvider, kind: Kind, choice: str | None
 ) -> None:
+    if not kind.chooses_tools:
+        pytest.skip("it can only be offered fewer tools")
     assert (await ask(model, prompt("n=3", choice=choice))).text
 
     body = json.dumps(provider.requests[0].body)
