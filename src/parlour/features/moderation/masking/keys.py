@@ -33,7 +33,7 @@ _PREFIXED = re.compile(
 )
 
 _NAMES: Final = (
-    "api[ _-]?key", "secret(?:[ _-]?key)?", "(?:(?:access|auth|bearer)[ _-]?)?token", "client[ _-]?secret",
+    "api[ _-]?key", "secret(?:[ _-]?(?:access[ _-]?)?key)?", "(?:(?:access|auth|bearer)[ _-]?)?token", "client[ _-]?secret",
     "passw(?:or)?d", "pwd", "passphrase", "passwort", "kennwort", "mot de passe", "contraseña", "senha",
     "wachtwoord", "пароль", "密码", "密碼", "パスワード",
 )  # fmt: skip

@@ -37,8 +37,11 @@ def kinds_named(names: Iterable[str]) -> frozenset[Kind]:
     return frozenset(known[name.lower()] for name in names)
 
 
+# Letters of scripts that write on without a space would join an address to the words around it.
+_LETTER = r"[^\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ud7af\uf900-\ufaff]"
 _EMAIL = re.compile(
-    r"(?<![\w.%+'-])[\w.%+'-]{1,256}+@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![^\W\d_])"
+    rf"(?<!{_LETTER})(?<![.%+'-])(?:{_LETTER}|[.%+'-]){{1,256}}+@"
+    rf"(?:{_LETTER}(?:(?:{_LETTER}|-){{0,61}}{_LETTER})?\.){{1,8}}(?:(?![\d_]){_LETTER}){{2,24}}(?!{_LETTER})"
 )
 
 _IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?=[ \u00a0.-]?[A-Za-z0-9])")
@@ -91,8 +94,9 @@ _ISSUERS: Final = (
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w-]|\.[0-9])", re.ASCII)
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{2,38}(?:[0-9.]{7,15})?(?![\w])", re.ASCII)
-_VERSION_BEFORE = re.compile(
-    r"(?:\bv|version|versi[oó]n|versão|versione|versie|release|build|版本|バージョン)[ :.]{0,2}\Z",
+_NO_ADDRESS_AFTER = re.compile(
+    r"(?:\bv|version|versi[oó]n|versão|versione|versie|release|build|版本|バージョン"
+    r"|chapter|section|kapitel|abschnitt|chapitre|cap[ií]tulo|§)[ :.]{0,2}\Z",
     re.IGNORECASE,
 )
 
@@ -160,8 +164,8 @@ def _luhn(digits: str) -> bool:
 def _addresses(text: str) -> Iterator[Span]:
     if "." in text:
         for match in _IPV4.finditer(text):
-            version = _VERSION_BEFORE.search(text[max(0, match.start() - 12) : match.start()])
-            if version is None and _tells_somebody(match[0]):
+            counted = _NO_ADDRESS_AFTER.search(text[max(0, match.start() - 12) : match.start()])
+            if counted is None and _tells_somebody(match[0]):
                 yield match.span()
     if ":" in text:
         for match in _IPV6.finditer(text):

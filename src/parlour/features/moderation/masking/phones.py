@@ -13,7 +13,7 @@ Span = tuple[int, int]
 _BREAK = "[ \u00a0.\\-/]"
 
 _INTERNATIONAL = re.compile(
-    r"(?<![\w+.,])(?:\+|(?<!\d)00)[ ]?(?=[1-9(])\(?\d{1,4}\)?"
+    r"(?<![\w+.,])(?:\+|(?<!\d)(?<!\d[ -])00)[ ]?(?=[1-9(])\(?\d{1,4}\)?"
     rf"(?:{_BREAK}?(?:\(\d{{1,5}}\)|\d{{1,12}})){{1,6}}(?![\d]|[.,]\d)"
 )
 # ITU-T E.164, the country codes given out; after them at least six and in all at most fifteen digits.

@@ -1,0 +1,1 @@
+"""What is found, what is done about it, and what comes back."""
