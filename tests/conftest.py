@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.services.postgres", "tests.harness.databases"]
+pytest_plugins = ["tests.services.postgres", "tests.services.redis", "tests.harness.databases"]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Budgets: nothing is overspent, nothing is forgotten, and everybody is told in words (B-4, P-17, A-190)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -27,14 +27,6 @@ pytestmark = pytest.mark.anyio
 
 NOW = datetime(2026, 11, 21, 22, 30, tzinfo=UTC)
 RATES = Plans(60, 100_000, {"gold": Plan(budget_day=Decimal(100))})
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """An open, migrated database of each kind."""
-    opened = open_database(database_url)
-    yield opened
-    await opened.close()
 
 
 def visitor(address: str = "203.0.113.7") -> Principal:
