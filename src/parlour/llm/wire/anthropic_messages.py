@@ -142,6 +142,8 @@ class MessageStream(EventAnswer):
         self._thinking = False
         if type(index) is not int:
             return
+        if index == self._block:
+            self._block = -1
         if index not in self._closed and index in self._calls and self.finish is None:
             self.calls.append(self._calls[index].whole())
         self._closed.add(index)
