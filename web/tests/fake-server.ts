@@ -18,6 +18,11 @@ export class FakeServer {
   readonly wishes: (string | undefined)[] = [];
   models: Model[] = [];
   attempts: Attempt[] = [];
+  role = "visitor";
+  /** What the operators' side answers, by path below `/api/admin/`. */
+  readonly admin: Record<string, unknown[]> = { models: [], usage: [] };
+  /** Every path that was asked for. */
+  readonly asked: string[] = [];
   readonly resumes: (string | null)[] = [];
   readonly messages: Message[] = [];
   readonly stopped: string[] = [];
@@ -47,7 +52,15 @@ export class FakeServer {
     const parts = url.pathname.split("/").slice(2);
     const call = `${method} ${parts.map((part) => (/\d/.test(part) ? "*" : part)).join("/")}`;
     const id = parts.find((part) => /\d/.test(part)) ?? "";
+    this.asked.push(`${url.pathname}${url.search}`);
     switch (call) {
+      case "GET me":
+        return json(200, { personId: "p-1", role: this.role, displayName: null });
+      case "GET assistants":
+        return json(200, { items: [], nextCursor: null });
+      case "GET admin/models":
+      case "GET admin/usage":
+        return json(200, { items: this.admin[parts[1] ?? ""], nextCursor: null });
       case "POST visitors":
         this.tokens.push(`token-${this.tokens.length + 1}`);
         return json(201, { token: this.tokens.at(-1) });

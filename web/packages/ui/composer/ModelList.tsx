@@ -104,8 +104,14 @@ function Words({ model }: { model: Model }) {
   const line = [from, note].filter(Boolean).join(" · ");
   return (
     <span className="model-words">
-      <span dir="auto">{model.name}</span>
-      {line && <small dir="auto">{line}</small>}
+      <span>
+        <bdi>{model.name}</bdi>
+      </span>
+      {line && (
+        <small>
+          <bdi>{line}</bdi>
+        </small>
+      )}
     </span>
   );
 }

@@ -71,8 +71,10 @@ function Row({ health }: { health: ModelHealth }) {
   return (
     <tr>
       <th scope="row">
-        <span dir="auto">{names.model(model, provider)}</span>
-        <small dir="auto">{names.provider(provider)}</small>
+        <bdi>{names.model(model, provider)}</bdi>
+        <small>
+          <bdi>{names.provider(provider)}</bdi>
+        </small>
       </th>
       <td>
         <State health={health} />
@@ -86,7 +88,7 @@ function Row({ health }: { health: ModelHealth }) {
         {useFirstWord(health)}
       </td>
       <td className="trouble-cell" data-label={lastError ? t("operator.error") : undefined}>
-        {lastError && <span dir="auto">{reason(lastError, t)}</span>}
+        {lastError && <bdi>{reason(lastError, t)}</bdi>}
       </td>
     </tr>
   );

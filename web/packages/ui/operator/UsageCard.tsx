@@ -81,8 +81,10 @@ function Line({ line }: { line: UsageLine }) {
           t("operator.total")
         ) : (
           <>
-            <span dir="auto">{names.model(rest.join("/"), provider)}</span>
-            <small dir="auto">{names.provider(provider)}</small>
+            <bdi>{names.model(rest.join("/"), provider)}</bdi>
+            <small>
+              <bdi>{names.provider(provider)}</bdi>
+            </small>
           </>
         )}
       </th>

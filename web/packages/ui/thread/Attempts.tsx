@@ -26,13 +26,13 @@ function Line({ attempt }: { attempt: Attempt }) {
   const { provider, model, status, why, cause } = attempt;
   return (
     <li className={`attempt ${status}`}>
-      <span className="attempt-name" dir="auto">
-        {names.provider(provider)} <small>{names.model(model, provider)}</small>
+      <span className="attempt-name">
+        <bdi>{names.provider(provider)}</bdi> <small dir="auto">{names.model(model, provider)}</small>
       </span>
       <span className="attempt-words">{useOutcome(attempt)}</span>
       {why && (
-        <span className="attempt-why" dir="auto">
-          {why}
+        <span className="attempt-why">
+          <bdi>{why}</bdi>
         </span>
       )}
       {cause && (
