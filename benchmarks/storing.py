@@ -24,6 +24,7 @@ from parlour.infra.storage.opening import open_database
 from parlour.vocabulary.events import Entry, EventKind, Position
 from parlour.vocabulary.messages import FinishReason
 from parlour.vocabulary.principal import Principal, Role
+from tests.harness.gates import OPEN, for_nothing
 
 SHORT, LONG = 10, 10_000  # messages
 AT_ONCE = 250  # turns in one unit of work: the server must come in between
@@ -119,11 +120,11 @@ def _filling(principal: Principal, lease: Lease, session: str | None, turns: int
             now = datetime.now(UTC)
             send = Send(text="What else is there to know?", assistant_id="default", session_id=kept)
             run = accepting.accept(
-                connection, principal, send, lease=lease, title="Long", now=now, remember=remember
+                connection, principal, send, lease=lease, title="Long", now=now, remember=remember, gate=OPEN
             ).run
             end = Entry(Position(run.fence, 1), EventKind.DONE, b"{}")
             outcome = Outcome(finish_reason=FinishReason.STOP, content="This, and that, and a third thing.")
-            runs.finish(connection, lease, run, outcome, [end], now=now)
+            runs.finish(connection, lease, run, outcome, [end], now=now, settle=for_nothing)
             kept = run.session_id
         assert kept is not None
         return kept

@@ -19,15 +19,21 @@ import uvloop
 from parlour.features.chat.schemas import end_event, outcome_row, start_event
 from parlour.features.chat.store import accepting, runs
 from parlour.features.chat.values import Lease, Outcome, Run, Send
+from parlour.features.limits.budgets import Budgets, Ceilings
+from parlour.features.limits.plans import Plans
 from parlour.features.people.store import remember
 from parlour.infra.storage.database import WORKER, Database
 from parlour.infra.storage.opening import open_database
+from parlour.vocabulary.attempt import Attempt, AttemptStatus
 from parlour.vocabulary.events import Entry, EventKind, Position
 from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.messages import FinishReason, Status
 from parlour.vocabulary.principal import Principal, Role
 from parlour.vocabulary.usage import Usage
+from tests.harness.gates import OPEN
 
+# What a turn's ledger costs is a part of the turn.
+SETTLE = Budgets(Ceilings(), Plans(60, 100_000)).settle
 CLIENTS = 16
 WARM_UP_TURNS = 320  # every connection has every statement prepared by then
 QUESTION = "How do I connect a model of my own, and what happens to the answers that are under way?"
@@ -63,6 +69,7 @@ class _Client:
                 title="A question",
                 now=datetime.now(UTC),
                 remember=remember,
+                gate=OPEN,
             ),
         )
         run = accepted.run
@@ -72,7 +79,7 @@ class _Client:
         await self._database.write(
             WORKER,
             lambda connection: runs.finish(
-                connection, self._lease, run, outcome, entries, now=datetime.now(UTC)
+                connection, self._lease, run, outcome, entries, now=datetime.now(UTC), settle=SETTLE
             ),
         )
 
@@ -86,6 +93,16 @@ def _outcome() -> Outcome:
         model="bench",
         provider="openai_compatible",
         usage=Usage(input_tokens=100, output_tokens=100),
+        attempts=[
+            Attempt(
+                provider="openai_compatible",
+                model="bench",
+                status=AttemptStatus.ANSWERED,
+                why="You asked for it.",
+                started_at=datetime.now(UTC),
+                usage=Usage(input_tokens=100, output_tokens=100),
+            )
+        ],
         latency_ms=1000,
         ttft_ms=100,
     )

@@ -26,15 +26,20 @@ async def test_a_stream_tells_its_events_in_their_order_and_shapes(visitor: Pers
     async with visitor.stream("Tell me [[n=3]]") as stream:
         reader = await stream.rest()
     names = [frame.event for frame in reader.frames]
-    assert names[:4] == ["start", "status", "meta", "status"]
+    assert names[:4] == ["start", "meta", "status", "status"]
     assert set(names[4:-2]) == {"message"}
     assert names[-2:] == ["done", "message"]
     assert reader.frames[-1].data == "[DONE]"
-    start, searching, meta, waiting = (frame.value for frame in reader.frames[:4])
+    start, meta, searching, waiting = (frame.value for frame in reader.frames[:4])
     done = reader.frames[-2].value
     assert set(start) == {"runId", "sessionId", "userMessageId", "messageId", "assistantId"}
     assert (searching, waiting) == ({"stage": "searching"}, {"stage": "waiting"})
-    assert meta == {"agent": "Parlour", "model": "fake", "provider": "openai_compatible"}
+    assert meta == {
+        "agent": "Parlour",
+        "model": "fake",
+        "provider": "openai_compatible",
+        "why": "It is the only model that is set up here.",
+    }
     assert set(done) == {
         *("finishReason", "usage", "costUsd", "latencyMs", "ttftMs", "model", "provider"),
     }

@@ -30,6 +30,7 @@ from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.messages import FinishReason, Status
 from parlour.vocabulary.principal import Principal
 from tests.harness.databases import MakeUrl
+from tests.harness.gates import OPEN, for_nothing
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +56,7 @@ async def accept(
     return await database.write(
         who,
         lambda c: accepting.accept(
-            c, who, send, lease=lease, title="What", now=datetime.now(UTC), remember=remember
+            c, who, send, lease=lease, title="What", now=datetime.now(UTC), remember=remember, gate=OPEN
         ),
     )
 
@@ -96,7 +97,7 @@ async def finish(
     entries = live.ending(*end_event(outcome_row(outcome)))
     return await database.write(
         WORKER,
-        lambda c: runs.finish(c, lease, run, outcome, entries, now=datetime.now(UTC)),
+        lambda c: runs.finish(c, lease, run, outcome, entries, now=datetime.now(UTC), settle=for_nothing),
     )
 
 

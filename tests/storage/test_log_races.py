@@ -14,6 +14,7 @@ from parlour.infra.storage.opening import open_database
 from parlour.vocabulary.events import Entry, EventKind, Position
 from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.principal import Principal, Role
+from tests.harness.gates import OPEN, for_nothing
 from tests.harness.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +40,7 @@ async def test_a_late_reader_is_not_shown_the_end_twice_while_it_is_stored_and_n
             title="What?",
             now=now,
             remember=remember,
+            gate=OPEN,
         ),
     )
     run_id = accepted.run.id
@@ -50,7 +52,9 @@ async def test_a_late_reader_is_not_shown_the_end_twice_while_it_is_stored_and_n
     live.append_text("two")
     end = live.ending(EventKind.DONE, {"finishReason": "stop"})
     outcome = Outcome(content=live.text)
-    await database.write(WORKER, lambda c: runs.finish(c, SECOND, run, outcome, end, now=now))
+    await database.write(
+        WORKER, lambda c: runs.finish(c, SECOND, run, outcome, end, now=now, settle=for_nothing)
+    )
 
     seen: list[Entry] = []
 

@@ -281,6 +281,12 @@ class Settings(BaseSettings):
         return {name: section for name, section in known.items() if section.configured}
 
     @property
+    def has_budgets(self) -> bool:
+        """Tell whether money is limited for anybody."""
+        plans = (money for plan in self.plans.values() for money in (plan.budget_day, plan.budget_month))
+        return any(money is not None for money in (*self.budgets.model_dump().values(), *plans))
+
+    @property
     def provider(self) -> str:
         """Return the provider that answers when nothing speaks for another one."""
         return self.models.default_provider or next(iter(self.providers), "builtin")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import structlog
 
-from parlour import __version__
 from parlour.features.assistants.service import Assistant, Assistants, Suggestion
 from parlour.features.chat.answer import Answerer
 from parlour.features.chat.log.journal import Journal
@@ -34,15 +33,13 @@ from parlour.infra.storage.migrating import SchemaTooNew
 from parlour.infra.storage.opening import ServerLock, embedded_file, open_database
 from parlour.infra.storage.space import SpaceCheck
 from parlour.infra.supervision import supervise
-from parlour.infra.web.outbound import Session, open_session
-from parlour.llm.model import Model
-from parlour.llm.providers.builtin import BuiltinModel
-from parlour.llm.providers.openai_compatible import OpenAICompatible
-from parlour.llm.retry import RetryBudget, Retrying
-from parlour.llm.timeouts import Timeouts
+from parlour.llm.orchestra.breaker import State
+from parlour.llm.orchestra.breakers import Breakers
 from parlour.settings import Settings
 from parlour.vocabulary.errors import Unavailable
 from parlour.vocabulary.ids import new_id
+from parlour.wiring.limits import build_limits
+from parlour.wiring.models import ModelShelf
 
 START_PATIENCE_SECONDS = 2.0  # between two looks at a database that is not there yet
 
@@ -81,13 +78,17 @@ class Parlour:
         self.metrics = Metrics()
         self.draining = False
         self._begun = False
-        self._models: dict[str, Model] = {}
         self._closing = AsyncExitStack()
         self._background: list[asyncio.Task[None]] = []
         self._watch = LoopWatch(self.metrics)
         self.knowledge = Knowledge(_folders(settings))
         self.people = People(self.database, _tokens(settings))
-        self.assistants = Assistants([_assistant(settings)], self._models, default_model=settings.provider)
+        self.limits = build_limits(settings, self.database, self.metrics)
+        self.shelf = ModelShelf(
+            settings, self.metrics, allowed=self.limits.allowed_models, breakers=Breakers()
+        )
+        self.metrics.watch_breakers(self._breaker_states)
+        self.assistants = Assistants([_assistant(settings)], self.shelf.models)
         self._build_chat(settings)
 
     def _build_chat(self, settings: Settings) -> None:
@@ -95,7 +96,7 @@ class Parlour:
         log = Log(self.database)
         self._log_of_runs = log
         self.journal = Journal(self.database, log, lease, self.metrics)
-        self.titles = Titles(self.database)
+        self.titles = Titles(self.database, lambda: self.shelf.small)
         self.turns = Turns(
             database=self.database,
             log=log,
@@ -107,6 +108,7 @@ class Parlour:
                 budget=Budget(messages=settings.chat.history_limit),
                 metrics=self.metrics,
             ),
+            limits=self.limits,
             metrics=self.metrics,
             remember=remember,
             after_turn=self.titles.after_turn,
@@ -150,7 +152,7 @@ class Parlour:
     async def start(self) -> None:
         """Begin to work; a database that is not there yet is waited for while requests are refused."""
         await self._closing.enter_async_context(self._watch)
-        await self._add_models()
+        await self.shelf.open(self._closing)
         await self.knowledge.refresh()
         if self._embedded:
             await self.database.migrate()
@@ -206,6 +208,7 @@ class Parlour:
             "leases": self.reaper.hold,
             "reaper": self.reaper.reap,
             "sweep": self.reaper.sweep,
+            "models": self.shelf.keep_looking,
         }
         for name, work in works.items():
             self._background.append(asyncio.create_task(supervise(name, work), name=name))
@@ -216,19 +219,8 @@ class Parlour:
             base = server.public_url or f"http://localhost:{server.port}"
             self._announce(f"{base}/#sign-in={token}")
 
-    async def _add_models(self) -> None:
-        self._models["builtin"] = BuiltinModel()
-        settings = self._settings
-        if not settings.openai.configured:
-            return
-        session = open_session(user_agent=f"parlour/{__version__}")
-        self._closing.push_async_callback(session.close)
-        budget = RetryBudget()
-        self._models["openai"] = _openai(settings, settings.openai.model, session, budget)
-        if settings.provider == "openai":
-            self.titles.model = _openai(
-                settings, settings.openai.model_for_small_work or settings.openai.model, session, budget
-            )
+    def _breaker_states(self) -> list[tuple[str, str, str]]:
+        return [(each.provider, each.model, each.state.value) for each in self.shelf.models.states()]
 
     async def _database_health(self) -> Health:
         try:
@@ -241,32 +233,22 @@ class Parlour:
         return Health(HealthState.HEALTHY, "Answers, with the schema of this version.")
 
     async def _models_health(self) -> Health:
-        if self._settings.provider not in self._models:
-            return Health(
-                HealthState.DEGRADED,
-                f"The provider {self._settings.provider} is chosen but not set up: give OPENAI_API_KEY.",
-            )
-        return Health(HealthState.HEALTHY, f"Available: {', '.join(self._models)}.")
+        states = self.shelf.models.states()
+        chosen = self._settings.models.default_provider
+        if chosen is not None and self.shelf.models.find(self.shelf.named(chosen)) is None:
+            return Health(HealthState.DEGRADED, f"The provider {chosen} is chosen but not there.")
+        resting = [each for each in states if each.state is not State.CLOSED]
+        if resting:
+            told = "; ".join(f"{each.provider}/{each.model}: {each.state.value}" for each in resting)
+            return Health(HealthState.DEGRADED, f"Not asked at the moment: {told}.")
+        names = ", ".join(f"{each.provider}/{each.model}" for each in states)
+        return Health(HealthState.HEALTHY, f"Available: {names}.")
 
     async def _knowledge_health(self) -> Health:
         unreadable = self.knowledge.unreadable
         if unreadable:
             return Health(HealthState.DEGRADED, f"{len(unreadable)} files cannot be read.")
         return Health(HealthState.HEALTHY, f"{self.knowledge.document_count} documents.")
-
-
-def _openai(settings: Settings, name: str, session: Session, budget: RetryBudget) -> Model:
-    key, limits = settings.openai.api_key, settings.models
-    model = OpenAICompatible(
-        session=session,
-        base_url=settings.openai.base_url,
-        api_key=key.get_secret_value() if key else "",
-        model=name,
-        timeouts=Timeouts(
-            limits.connect_timeout, limits.first_token_timeout, limits.stall_timeout, limits.total_timeout
-        ),
-    )
-    return Retrying(model, budget=budget)
 
 
 def _folders(settings: Settings) -> list[Path]:

@@ -1,12 +1,12 @@
 """Which assistants there are, and who of an assistant answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from parlour.features.assistants.models import Models
 from parlour.llm.model import Model
-from parlour.vocabulary.errors import FieldError, InvalidInput, ModelMissing, NotFound
-
-AUTOMATIC = "auto"
+from parlour.vocabulary.errors import FieldError, Forbidden, InvalidInput, NotFound
+from parlour.vocabulary.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Assistant:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """Who answers: a name, what the model is told, and the model."""
+    """Who answers: a name, what the model is told, and the voice that speaks, of one model or several."""
 
     name: str
     system_prompt: str
@@ -39,15 +39,12 @@ class Agent:
 
 
 class Assistants:
-    """The assistants of this server and the models that they may use."""
+    """The assistants of this server, and the models that they may use."""
 
-    def __init__(
-        self, assistants: Sequence[Assistant], models: Mapping[str, Model], *, default_model: str
-    ) -> None:
-        """Offer ``assistants``, the first by default, with ``models`` by name."""
+    def __init__(self, assistants: Sequence[Assistant], models: Models) -> None:
+        """Offer ``assistants``, the first by default."""
         self._assistants = {assistant.id: assistant for assistant in assistants}
-        self._models = models
-        self._default_model = default_model
+        self.models = models
         self.default = assistants[0]
 
     def all(self) -> list[Assistant]:
@@ -63,24 +60,19 @@ class Assistants:
             raise NotFound("There is no assistant with this id.")
         return assistant
 
+    def in_charge(self, assistant_id: str) -> Assistant:
+        """Return who answers for an assistant; for one that has gone since, the default one."""
+        return self._assistants.get(assistant_id, self.default)
+
     def offers(self, model: str | None) -> bool:
         """Tell whether ``model`` can be asked for."""
-        return model in (None, AUTOMATIC) or model in self._models
+        return self.models.offers(model)
 
-    def check_model(self, model: str | None) -> None:
-        """Raise InvalidInput unless ``model`` can be asked for."""
-        if not self.offers(model):
-            known = ", ".join((AUTOMATIC, *self._models))
+    def check_model(self, principal: Principal, model: str | None) -> None:
+        """Raise InvalidInput unless ``model`` can be asked for, Forbidden if this person's plan lacks it."""
+        if not self.models.offers(model):
+            known = ", ".join(self.models.names())
             raise InvalidInput(FieldError("model", f"There is no such model here. Choose one of: {known}."))
-
-    def choose(self, assistant_id: str, model: str | None) -> Agent:
-        """Return who answers. An assistant or model that has gone since falls back to the default.
-
-        Raises ModelMissing when the default model is not set up.
-        """
-        assistant = self._assistants.get(assistant_id, self.default)
-        name = model if model is not None and model in self._models else self._default_model
-        chosen = self._models.get(name)
-        if chosen is None:
-            raise ModelMissing(cause=f"The provider {name} is chosen but not set up.")
-        return Agent(assistant.name, assistant.system_prompt, chosen)
+        candidate, allowed = self.models.find(model), self.models.allowed(principal)
+        if candidate is not None and allowed is not None and candidate.ref not in allowed:
+            raise Forbidden("Your plan does not include this model. Choose another one.")

@@ -4,7 +4,7 @@ Each act names the person, and touches nobody else's rows.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from parlour.features.chat.store import runs, sessions
 from parlour.features.chat.turn import Turns
 from parlour.features.chat.values import Accepted, Row, Run, Send
 from parlour.infra.storage.database import Database
+from parlour.llm.model import Turn
 from parlour.vocabulary.errors import FieldError, InvalidInput, RunFailed, Unavailable
 from parlour.vocabulary.events import BEGINNING, Entry, Position
 from parlour.vocabulary.messages import Status
@@ -53,11 +54,14 @@ class Replies:
         """Tell whether a model can be asked for."""
         return self._assistants.offers(model)
 
-    async def send(self, principal: Principal, body: SendBody) -> Accepted:
-        """Keep a message and begin its answer. Raises InvalidInput, NotFound, Conflict, Unavailable."""
+    async def send(self, principal: Principal, body: SendBody, *, earlier: Sequence[Turn] = ()) -> Accepted:
+        """Keep a message and begin its answer; a new session begins with ``earlier``, said elsewhere.
+
+        Raises InvalidInput, NotFound, Conflict, Forbidden, TooMany, OverBudget, Unavailable.
+        """
         self._check_text(body.message)
         self._check_open()
-        self._assistants.check_model(body.model)
+        self._assistants.check_model(principal, body.model)
         assistant = self._assistants.find(body.assistant_id)
         send = Send(
             text=body.message,
@@ -70,13 +74,14 @@ class Replies:
                 body.message, body.parent_id, body.model, body.assistant_id, body.context
             ),
             context=body.context,
+            earlier=tuple(earlier),
         )
         return await self._turns.accept(principal, send)
 
     async def regenerate(self, principal: Principal, message_id: str, body: RegenerateBody) -> Accepted:
         """Begin another answer beside one's own. Raises like :meth:`send`."""
         self._check_open()
-        self._assistants.check_model(body.model)
+        self._assistants.check_model(principal, body.model)
         send = Send(
             text="",
             assistant_id=self._assistants.default.id,

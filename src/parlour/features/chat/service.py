@@ -25,7 +25,7 @@ class Conversations:
     async def create_session(self, principal: Principal, values: Row, *, assistant_id: str | None) -> Row:
         """Keep a new, empty session."""
         assistant = self._assistants.find(assistant_id)
-        self._assistants.check_model(values.get("model"))
+        self._assistants.check_model(principal, values.get("model"))
         now = datetime.now(UTC)
         return await self._database.write(
             principal,

@@ -1,5 +1,6 @@
 """Titles of sessions: the first words at once, a better one by a model after the first exchange."""
 
+from collections.abc import Callable
 from contextlib import aclosing
 
 import structlog
@@ -34,19 +35,20 @@ def first_words(text: str) -> str:
 class Titles:
     """Names sessions after their first exchange."""
 
-    def __init__(self, database: Database, model: Model | None = None) -> None:
-        """Ask ``model`` for titles; without one the first words stay."""
+    def __init__(self, database: Database, model: Callable[[], Model | None]) -> None:
+        """Ask ``model`` for titles; as long as there is none the first words stay."""
         self._database = database
-        self.model = model
+        self._model = model
 
     async def after_turn(self, run: Run, outcome: Outcome) -> None:
         """Give the session a title if this was its first answer. Never fails: a title is not worth it."""
-        if self.model is None or outcome.status is not Status.COMPLETED:
+        model = self._model()
+        if model is None or outcome.status is not Status.COMPLETED:
             return
         if outcome.prompt is not None and len(outcome.prompt.turns) > 1:
             return  # not the first one, without asking the database
         try:
-            await self._name(self.model, run, outcome.content)
+            await self._name(model, run, outcome.content)
         except ParlourError as error:
             _log.info("title_not_written", code=error.code, cause=error.cause)
         except Exception as error:  # noqa: BLE001 - the answer stands, whatever becomes of its title

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from parlour.features.limits.rates import Admission
-from parlour.llm.model import Prompt
+from parlour.llm.model import Prompt, Turn
 from parlour.vocabulary.attempt import Attempt
 from parlour.vocabulary.citation import Citation
 from parlour.vocabulary.errors import ParlourError
@@ -30,6 +30,7 @@ class Send:
     client_message_id: str | None = None
     fingerprint: str | None = None
     context: dict[str, Any] | None = None
+    earlier: tuple[Turn, ...] = ()  # what was said elsewhere before; a new session begins with it
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,16 @@
 Labels have few values each, never an id, an address or a word that somebody typed.
 """
 
+from collections.abc import Callable, Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
+from parlour.vocabulary.attempt import Attempt
 from parlour.vocabulary.messages import MessageRole, Status
 from parlour.vocabulary.usage import Usage
 
@@ -76,6 +81,24 @@ class Metrics:
         self._tokens = Counter(
             "parlour_tokens", "Tokens by provider and kind.", ("provider", "kind"), registry=self.registry
         )
+        self._attempts = Counter(
+            "parlour_model_calls",
+            "Calls to models by provider, model and how they ended.",
+            ("provider", "model", "status"),
+            registry=self.registry,
+        )
+        self._cost = Counter(
+            "parlour_cost_usd",
+            "US dollars spent on models, as far as prices are known.",
+            ("provider", "model"),
+            registry=self.registry,
+        )
+        self._budgets = Counter(
+            "parlour_budget_refusals",
+            "Messages refused because a budget was used up, by whose.",
+            ("scope",),
+            registry=self.registry,
+        )
         self._errors = Counter(
             "parlour_errors", "Errors shown to readers, by code.", ("code",), registry=self.registry
         )
@@ -141,6 +164,20 @@ class Metrics:
         ):
             self._tokens.labels(provider, kind).inc(max(0, tokens))
 
+    def attempt(self, attempt: Attempt) -> None:
+        """A call to a model has ended, or was not made."""
+        self._attempts.labels(attempt.provider, attempt.model, attempt.status.value).inc()
+        if attempt.cost_usd:
+            self._cost.labels(attempt.provider, attempt.model).inc(float(attempt.cost_usd))
+
+    def budget_used_up(self, scope: str) -> None:
+        """A budget had no room for a message; ``scope`` says whose, such as ``person``."""
+        self._budgets.labels(scope).inc()
+
+    def watch_breakers(self, states: Callable[[], Iterable[tuple[str, str, str]]]) -> None:
+        """Show the state of every model's breaker, as ``(provider, model, state)`` at the time of asking."""
+        self.registry.register(_BreakerGauge(states))
+
     def error(self, code: str) -> None:
         """Count an error that a reader was shown, by its stable code."""
         self._errors.labels(code).inc()
@@ -160,3 +197,20 @@ class Metrics:
     def render(self) -> bytes:
         """Return everything in Prometheus' text form."""
         return generate_latest(self.registry)
+
+
+class _BreakerGauge(Collector):
+    """One line for each model: 1 at the state that its breaker is in."""
+
+    def __init__(self, states: Callable[[], Iterable[tuple[str, str, str]]]) -> None:
+        self._states = states
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "parlour_breaker",
+            "The state of each model's circuit breaker: 1 at closed, open, half_open or cooling.",
+            labels=("provider", "model", "state"),
+        )
+        for labels in self._states():
+            family.add_metric(labels, 1)
+        yield family

@@ -3,9 +3,9 @@
 The hot path of the store: what every message runs is prepared.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import (
     Connection,
@@ -27,12 +27,32 @@ from parlour.features.chat.tables import messages, runs, sessions
 from parlour.features.chat.values import Accepted, Lease, Row, Run, Send
 from parlour.infra.storage.prepared import Prepared
 from parlour.infra.storage.schema import now_ms
+from parlour.llm.model import Turn
 from parlour.vocabulary.errors import Conflict, NotFound
 from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.messages import MessageRole, Status
 from parlour.vocabulary.principal import Principal
 
 RememberPerson = Callable[[Connection, Principal, datetime], None]
+
+
+Transaction = Connection
+"""What a unit of work runs on, as others hand it in."""
+
+
+class Gate(Protocol):
+    """What else has a say in whether a message is accepted, in the same unit of work.
+
+    An error from it refuses the message, and leaves nothing of it.
+    """
+
+    def check_session(self, tokens_used: int) -> None:
+        """Look at a session that a message comes to."""
+        ...
+
+    def reserve(self, connection: Connection, run: Run) -> None:
+        """Reserve what the run may cost."""
+        ...
 
 
 def _keep_message(who: str) -> Insert:
@@ -89,7 +109,9 @@ _FIRST_REPLY = (
 _GIVEN = [column.name for column in sessions.c if column.name not in ("archived_at", "deleted_at")]
 _ADD_SESSION = Prepared(insert(sessions).values({name: bindparam(name) for name in _GIVEN}))
 _SESSION = Prepared(
-    select(sessions.c.id, sessions.c.assistant_id, sessions.c.leaf_id, sessions.c.model)
+    select(
+        sessions.c.id, sessions.c.assistant_id, sessions.c.leaf_id, sessions.c.model, sessions.c.token_count
+    )
     .where(
         sessions.c.id == bindparam("session"),
         sessions.c.person_id == bindparam("person"),
@@ -122,6 +144,7 @@ def accept(
     title: str,
     now: datetime,
     remember: RememberPerson,
+    gate: Gate,
 ) -> Accepted:
     """Keep a message and the run that will answer it, or return what was kept for it before.
 
@@ -129,10 +152,13 @@ def accept(
     was used for something else.
     """
     if send.client_message_id is not None:
-        known = _replayed(connection, principal, send)
+        known = replayed(connection, principal, send)
         if known is not None:
             return known
     session = _session_of(connection, principal, send, now=now, remember=remember)
+    gate.check_session(session["token_count"])
+    if send.session_id is None:
+        session["leaf_id"] = _keep_earlier(connection, session, principal, send.earlier, now)
     user_id = new_id()
     values = {
         "user_id": user_id,
@@ -144,18 +170,27 @@ def accept(
         "user_fingerprint": send.fingerprint,
         "first_words": title,
         "named_by": "words",
-        "more": 2,
+        "more": 2 + len(send.earlier),
     }
     values |= _reply(user_id)
-    return _begin(connection, _BEGIN_TURN, values, session, principal, send, lease=lease, now=now)
+    accepted = _begin(connection, _BEGIN_TURN, values, session, principal, send, lease=lease, now=now)
+    gate.reserve(connection, accepted.run)
+    return accepted
 
 
 def accept_again(
-    connection: Connection, principal: Principal, message_id: str, send: Send, *, lease: Lease, now: datetime
+    connection: Connection,
+    principal: Principal,
+    message_id: str,
+    send: Send,
+    *,
+    lease: Lease,
+    now: datetime,
+    gate: Gate,
 ) -> Accepted:
     """Begin another reply beside ``message_id``. Raises NotFound and Conflict as :func:`accept`."""
     if send.client_message_id is not None:
-        known = _replayed(connection, principal, send)
+        known = replayed(connection, principal, send)
         if known is not None:
             return known
     found = connection.execute(
@@ -168,11 +203,18 @@ def accept_again(
     if found is None or found.parent_id is None:
         raise NotFound
     session = _own_session(connection, principal, found.session_id)
+    gate.check_session(session["token_count"])
     values = _reply(found.parent_id, send) | {"first_words": None, "named_by": None, "more": 1}
-    return _begin(connection, _BEGIN_REPLY, values, session, principal, send, lease=lease, now=now)
+    accepted = _begin(connection, _BEGIN_REPLY, values, session, principal, send, lease=lease, now=now)
+    gate.reserve(connection, accepted.run)
+    return accepted
 
 
-def _replayed(connection: Connection, principal: Principal, send: Send) -> Accepted | None:
+def replayed(connection: Connection, principal: Principal, send: Send) -> Accepted | None:
+    """Return what was kept for a client message id before; None when it is new.
+
+    Raises Conflict when it was used for something else.
+    """
     found = _KNOWN.run(connection, {"person": principal.person_id, "client_id": send.client_message_id})
     if not found:
         return None
@@ -197,6 +239,30 @@ def _session_of(
     row = new_session(principal, assistant_id=send.assistant_id, now=now)
     _ADD_SESSION.run(connection, row)
     return row
+
+
+def _keep_earlier(
+    connection: Connection, session: Row, principal: Principal, earlier: Sequence[Turn], now: datetime
+) -> str | None:
+    """Begin a new session with what was said elsewhere; return its leaf."""
+    leaf: str | None = None
+    rows = []
+    for turn in earlier:
+        row = {
+            "id": new_id(),
+            "session_id": session["id"],
+            "person_id": principal.person_id,
+            "parent_id": leaf,
+            "role": turn.role,
+            "content": turn.content,
+            "status": Status.COMPLETED.value,
+            "created_at": now,
+        }
+        rows.append(row)
+        leaf = row["id"]
+    if rows:
+        connection.execute(insert(messages), rows)
+    return leaf
 
 
 def new_session(principal: Principal, *, assistant_id: str, now: datetime) -> Row:

@@ -4,7 +4,7 @@ Each function is one unit of work. Whoever writes for a run names its fencing nu
 changes nothing. What every answer runs is prepared.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,10 +29,13 @@ from parlour.features.chat.tables import messages, run_events, runs, sessions
 from parlour.features.chat.values import Lease, LeaseLost, Outcome, Row, Run
 from parlour.infra.storage.prepared import Prepared
 from parlour.infra.storage.schema import Ids, among, now_ms, upsert
+from parlour.vocabulary.attempt import Attempt
 from parlour.vocabulary.errors import NotFound
 from parlour.vocabulary.events import Entry, EventKind, Position
 from parlour.vocabulary.messages import Status
 from parlour.vocabulary.principal import Principal
+
+Settle = Callable[[Connection, Run, Sequence[Attempt]], None]
 
 EVENT_ROWS = 500  # rows of the log in one read: bounds a follower's memory
 TAKE_AT_ONCE = 50
@@ -138,12 +141,19 @@ def append_events(
 
 
 def finish(
-    connection: Connection, lease: Lease, run: Run, outcome: Outcome, entries: list[Entry], *, now: datetime
+    connection: Connection,
+    lease: Lease,
+    run: Run,
+    outcome: Outcome,
+    entries: list[Entry],
+    *,
+    now: datetime,
+    settle: Settle,
 ) -> Run | None:
     """Store how ``run`` came out, and return the next run of its session, which is now this owner's.
 
-    ``entries`` ends with the last event of the run. Raises LeaseLost when another owner holds the run: the
-    unit of work then leaves nothing of this.
+    ``entries`` ends with the last event of the run; ``settle`` writes down what its calls cost. Raises
+    LeaseLost when another owner holds the run: the unit of work then leaves nothing of this.
     """
     values = {f"reply_{name}": value for name, value in outcome_row(outcome).items()}
     values |= _event_row(run.id, entries)
@@ -157,6 +167,7 @@ def finish(
     }
     if not _END.run(connection, values):
         raise LeaseLost
+    settle(connection, run, outcome.attempts)
     following = _FOLLOWING.run(connection, {"session": run.session_id})
     return _take(connection, lease, following[0].id) if following else None
 

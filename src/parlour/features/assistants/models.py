@@ -1,0 +1,148 @@
+"""The models of this server: which there are, who answers a message, and what that may cost at worst."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from parlour.llm.cost import Price, Prices
+from parlour.llm.orchestra.breaker import BreakerState, State
+from parlour.llm.orchestra.fallback import Answering, Orchestra
+from parlour.llm.orchestra.routing import AUTOMATIC, BUILTIN, Candidate, Choice, Policy, Router, Wish
+from parlour.vocabulary.principal import Principal
+
+Allowed = Callable[[Principal, Sequence[str]], frozenset[str] | None]
+"""Returns those models, as ``provider/name``, that a person may ask; None for all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The operator's terms for every answer: its most tokens, its most US dollars.
+
+    ``priced``: there are budgets, so only models whose price is known may answer.
+    """
+
+    reply_tokens: int = 8_192
+    ceiling: Decimal | None = None
+    priced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model as somebody who may choose sees it. ``note`` says why it does not answer right now."""
+
+    candidate: Candidate
+    default: bool
+    price: Price | None
+    note: str | None
+
+    @property
+    def id(self) -> str:
+        """Return what it is asked for by."""
+        return model_id(self.candidate)
+
+
+def model_id(candidate: Candidate) -> str:
+    """Return a model's id: ``provider/name``; there is only one built-in one."""
+    return BUILTIN if candidate.model.provider == BUILTIN else candidate.ref
+
+
+class Models:
+    """All models, and the choice among them."""
+
+    def __init__(
+        self,
+        orchestra: Orchestra,
+        *,
+        policy: Policy,
+        prices: Prices,
+        terms: Terms,
+        allowed: Allowed,
+    ) -> None:
+        """Begin without a model; :meth:`fill` brings them."""
+        self._orchestra = orchestra
+        self._policy = policy
+        self._prices = prices
+        self._allowed = allowed
+        self.terms = terms
+        self._router = self._routing(())
+
+    def fill(self, candidates: Sequence[Candidate]) -> None:
+        """Have these models from now on; what is being answered goes on with those it had."""
+        self._router = self._routing(candidates)
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every model, the default one of each provider first."""
+        return self._router.candidates
+
+    def offers(self, model: str | None) -> bool:
+        """Tell whether ``model`` can be asked for."""
+        return self._router.offers(model)
+
+    def find(self, model: str | None) -> Candidate | None:
+        """Return the model that a wish names; None for ``auto`` and for what is not here."""
+        return self._router.find(model)
+
+    def names(self) -> list[str]:
+        """Return what can be asked for."""
+        return [AUTOMATIC, *(model_id(candidate) for candidate in self.candidates)]
+
+    def allowed(self, principal: Principal) -> frozenset[str] | None:
+        """Return the models that a person's plan has; None for all of them."""
+        return self._allowed(principal, [candidate.ref for candidate in self.candidates])
+
+    def choose(self, wish: Wish) -> Choice:
+        """Return who answers, and why, on the operator's terms. Raises what tells best why nobody can."""
+        terms = self.terms
+        return self._router.choose(
+            replace(
+                wish,
+                max_tokens=wish.max_tokens or terms.reply_tokens,
+                ceiling=terms.ceiling,
+                priced=terms.priced,
+            )
+        )
+
+    def answering(self, choice: Choice, *, scope: str | None = None) -> Answering:
+        """Return the voice of one turn; ``scope`` says whose kept answers it may give again."""
+        return self._orchestra.answering(choice, scope=scope)
+
+    def worst_case_usd(self, choice: Choice, *, prompt_tokens: int) -> Decimal:
+        """Return the most that an answer can cost. The choice was made among models of known prices."""
+        worst = self._router.worst_case_usd(choice, prompt_tokens, self.terms.reply_tokens)
+        return Decimal(0) if worst is None else worst
+
+    def offered(self, principal: Principal | None) -> list[Offer]:
+        """Return the models that a person can choose from; everybody's, where nobody is known."""
+        allowed = None if principal is None else self.allowed(principal)
+        firsts = {candidate.model.provider: candidate for candidate in reversed(self.candidates)}
+        return [
+            Offer(
+                candidate,
+                default=firsts[candidate.model.provider] is candidate,
+                price=self._prices.price_of(candidate.model.provider, candidate.model.name),
+                note=self._note(candidate),
+            )
+            for candidate in self.candidates
+            if self._router.allows(candidate, allowed)
+        ]
+
+    def states(self) -> list[BreakerState]:
+        """Return how every model does, also those that nobody has asked yet."""
+        breakers = self._orchestra.breakers
+        return [
+            breakers.of(candidate.model.provider, candidate.model.name).snapshot()
+            for candidate in self.candidates
+        ]
+
+    def _routing(self, candidates: Sequence[Candidate]) -> Router:
+        return Router(candidates, self._policy, breakers=self._orchestra.breakers, prices=self._prices)
+
+    def _note(self, candidate: Candidate) -> str | None:
+        match self._orchestra.breakers.of(candidate.model.provider, candidate.model.name).state:
+            case State.OPEN | State.HALF_OPEN:
+                return "Not answering at the moment."
+            case State.COOLING:
+                return "Takes no more questions for the moment."
+            case State.CLOSED:
+                return None
