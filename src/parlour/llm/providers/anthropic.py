@@ -137,7 +137,7 @@ class Anthropic:
 
     def _ask_for_json(self, body: dict[str, Any], schema: Mapping[str, Any]) -> None:
         if "output_config" in self._unsupported:
-            body["messages"][-1]["content"].append({"type": "text", "text": in_words(schema)})
+            body["system"] = [*body.get("system", ()), {"type": "text", "text": in_words(schema)}]
         else:
             body["output_config"] = {"format": {"type": "json_schema", "schema": _closed(schema)}}
 

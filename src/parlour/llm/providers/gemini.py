@@ -102,10 +102,12 @@ class Gemini:
 
     def body(self, prompt: Prompt) -> dict[str, Any]:
         """Return the request, without what this model has refused by name."""
-        contents = self._contents(turns_to_go_on(prompt))
-        body: dict[str, Any] = {"contents": contents}
-        if prompt.system:
-            body["systemInstruction"] = {"parts": [{"text": well_formed(prompt.system)}]}
+        body: dict[str, Any] = {"contents": self._contents(turns_to_go_on(prompt))}
+        rules = [well_formed(prompt.system)] if prompt.system else []
+        if prompt.output_schema is not None and "responseJsonSchema" in self._unsupported:
+            rules.append(in_words(prompt.output_schema))
+        if rules:
+            body["systemInstruction"] = {"parts": [{"text": rule} for rule in rules]}
         if prompt.tools:
             declarations = [
                 {
@@ -119,8 +121,6 @@ class Gemini:
             if prompt.tool_choice and "toolConfig" not in self._unsupported:
                 body["toolConfig"] = {"functionCallingConfig": _calling(prompt.tool_choice)}
         options = self._options(prompt)
-        if prompt.output_schema is not None and "responseJsonSchema" in self._unsupported:
-            contents[-1]["parts"].append({"text": in_words(prompt.output_schema)})
         return body | ({"generationConfig": options} if options else {})
 
     def concede(self, status: int, complaint: Complaint, body: Mapping[str, Any]) -> bool:
