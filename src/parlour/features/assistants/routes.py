@@ -1,13 +1,13 @@
-"""The HTTP API of assistants: what can be chosen."""
+"""The HTTP API of assistants and models: what can be chosen, and how the models do."""
 
 from collections.abc import Callable
-from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from parlour.features.assistants.service import Assistant, Assistants
-from parlour.features.people.guards import PUBLIC
+from parlour.features.assistants.schemas import assistant_json, automatic_json, model_json, state_json
+from parlour.features.assistants.service import Assistants
+from parlour.features.people.guards import PUBLIC, CallerIfAny, OperatorOnly
 from parlour.infra.web.json import JsonResponse
 
 
@@ -18,21 +18,20 @@ def routes(assistants: Assistants, rests_on: Callable[[], str]) -> APIRouter:
     @router.get("/assistants", dependencies=[PUBLIC])
     async def listed() -> Response:
         """List the assistants that can be asked; everybody may see their names and suggestions."""
-        return JsonResponse(
-            {"items": [_json(assistant, rests_on()) for assistant in assistants.all()], "nextCursor": None}
-        )
+        items = [assistant_json(assistant, rests_on()) for assistant in assistants.all()]
+        return JsonResponse({"items": items, "nextCursor": None})
+
+    @router.get("/models")
+    async def offered(caller: CallerIfAny) -> Response:
+        """List the models that can be asked, the automatic choice first; with a token, those of your plan."""
+        offers = assistants.models.offered(caller)
+        items = [automatic_json(offers), *map(model_json, offers)]
+        return JsonResponse({"items": items, "nextCursor": None})
+
+    @router.get("/admin/models")
+    async def states(_operator: OperatorOnly) -> Response:
+        """Read how each model does: its breaker, its failures, its time to the first word."""
+        items = [state_json(state) for state in assistants.models.states()]
+        return JsonResponse({"items": items, "nextCursor": None})
 
     return router
-
-
-def _json(assistant: Assistant, rests_on: str) -> dict[str, Any]:
-    return {
-        "id": assistant.id,
-        "name": assistant.name,
-        "description": assistant.description,
-        "greeting": assistant.greeting,
-        "suggestions": [
-            {"title": suggestion.title, "text": suggestion.text} for suggestion in assistant.suggestions
-        ],
-        "restsOn": rests_on,
-    }

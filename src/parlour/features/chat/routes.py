@@ -58,7 +58,9 @@ class _Shape:
         self, request: Request, principal: Principal, accepted: Accepted, *, stream: bool
     ) -> Response:
         run = accepted.run
-        headers = {"Idempotent-Replayed": "true"} if accepted.replayed else {}
+        headers = {} if accepted.admission is None else accepted.admission.headers()
+        if accepted.replayed:
+            headers["Idempotent-Replayed"] = "true"
         if stream or wants_events(request):
             return EventStream(frames(self._replies.follow, run, BEGINNING, self._metrics), headers)
         message = await self._replies.reply(principal, run)
