@@ -6,10 +6,13 @@ import contextlib
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 QUEUE_LINES = 10_000  # at 2 kB a line at most, some 20 MB when nobody reads
 FLUSH_SECONDS = 2.0
+GATHER_SECONDS = 0.02  # waking the thread for every single line would cost more than writing it
+LARGEST_WRITE = 64 * 1024
 
 
 class LogSink:
@@ -58,15 +61,35 @@ class LogSink:
                 self._thread.start()
 
     def _drain(self) -> None:
-        while (line := self._lines.get()) is not None:
-            while line:
+        open_still = True
+        while open_still:
+            lines, open_still = self._gathered()
+            while lines:
                 try:
-                    line = line[os.write(self._descriptor, line) :]
+                    lines = lines[os.write(self._descriptor, lines) :]
                 except BlockingIOError:
                     threading.Event().wait(0.05)
                 except OSError:
-                    self._on_drop()
+                    for _ in lines.splitlines():
+                        self._on_drop()
                     break
+
+    def _gathered(self) -> tuple[bytes, bool]:
+        """Wait for lines and return those of the next moment, and whether more may come."""
+        lines = []
+        size = 0
+        line = self._lines.get()
+        time.sleep(GATHER_SECONDS)
+        while line is not None:
+            lines.append(line)
+            size += len(line)
+            if size >= LARGEST_WRITE:
+                break
+            try:
+                line = self._lines.get_nowait()
+            except queue.Empty:
+                break
+        return b"".join(lines), line is not None
 
 
 def _ignore() -> None:
