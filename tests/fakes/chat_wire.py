@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from tests.fakes.answers import answer_pieces, dumps, question_of, remaining
-from tests.fakes.embedding import vector_of
+from tests.fakes.embedding import texts_of, vector_of, words_of
 from tests.fakes.script import Call, Script
 from tests.fakes.service import Asked, EventWriter, Page, Request, Service, counted
 
@@ -242,13 +242,8 @@ def _models(script: Script, request: Request) -> object:
     return {"object": "list", "data": data}
 
 
-def _texts(request: Request) -> list[str]:
-    found = request.body.get("input", [])
-    return [found] if isinstance(found, str) else list(found)
-
-
 def _embeddings(script: Script, request: Request) -> object:
-    texts = _texts(request)
+    texts = texts_of(request)
     data = []
     for index, text in enumerate(texts):
         vector = vector_of(text, request.body.get("dimensions"))
@@ -275,6 +270,6 @@ SERVICE = Service(
     error=error_object,
     pages=(
         Page("GET", "/v1/models", _models),
-        Page("POST", "/v1/embeddings", _embeddings, question=lambda request: " ".join(_texts(request))),
+        Page("POST", "/v1/embeddings", _embeddings, question=words_of),
     ),
 )

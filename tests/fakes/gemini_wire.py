@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from parlour.llm.prompting import GO_ON_NOW
 from tests.fakes.answers import dumps, question_of
+from tests.fakes.embedding import GEMINI_PAGE
 from tests.fakes.script import Call, Script
 from tests.fakes.service import Asked, EventWriter, Page, Request, Service, counted
 
@@ -299,5 +300,5 @@ SERVICE = Service(
     read=read,
     wire=_wire,
     error=error_object,
-    pages=(Page("GET", "/v1beta/models", _models),),
+    pages=(Page("GET", "/v1beta/models", _models), GEMINI_PAGE),
 )

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from tests.fakes.answers import dumps, question_of
-from tests.fakes.embedding import vector_of
+from tests.fakes.embedding import texts_of, vector_of, words_of
 from tests.fakes.script import Call, Script
 from tests.fakes.service import Asked, Page, Request, Service, counted
 
@@ -188,16 +188,11 @@ def _show(script: Script, request: Request) -> object:
 
 
 def _embed(script: Script, request: Request) -> object:
-    texts = _texts(request)
+    texts = texts_of(request)
     vectors = [list(vector_of(text, request.body.get("dimensions"))) for text in texts]
     words = sum(len(text.split()) for text in texts)
     counts = {} if script.usage == "none" else {"prompt_eval_count": words}
     return {"model": request.body.get("model"), "embeddings": vectors, **counts}
-
-
-def _texts(request: Request) -> list[str]:
-    found = request.body.get("input", [])
-    return [found] if isinstance(found, str) else list(found)
 
 
 SERVICE = Service(
@@ -209,7 +204,7 @@ SERVICE = Service(
     pages=(
         Page("GET", "/api/tags", _tags),
         Page("POST", "/api/show", _show),
-        Page("POST", "/api/embed", _embed, question=lambda request: " ".join(_texts(request))),
+        Page("POST", "/api/embed", _embed, question=words_of),
     ),
     content_type="application/x-ndjson",
 )
