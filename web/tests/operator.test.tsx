@@ -67,8 +67,11 @@ test("somebody who is no operator is told who may, and nothing is asked for", as
 });
 
 test("without figures the page says what will stand there", async () => {
+  const nothing = { calls: 0, ttftP50Ms: null, ttftP95Ms: null };
+  server.admin.models = [health({ provider: "builtin", model: "documents", ...nothing })];
   await show();
-  expect(await screen.findByText("No model has been asked yet")).toBeTruthy();
+  expect(await screen.findByText("The model is ready.")).toBeTruthy();
+  expect(screen.getByText(/No model has been asked since the server started/)).toBeTruthy();
   expect(screen.getByText(/OPENAI_API_KEY/)).toBeTruthy();
 });
 
@@ -88,7 +91,7 @@ test("the page begins with how things stand, and tells each state in words", asy
   await show();
   expect(await screen.findByText("One model rests; the others answer in its place.")).toBeTruthy();
   const [, well, ill] = screen.getAllByRole("row");
-  expect(well?.textContent).toContain("Answers");
+  expect(well?.textContent).toContain("Ready");
   expect(well?.textContent).toContain("0.6 s; 2.1 s");
   expect(ill?.textContent).toMatch(/Reststried again in (20|19) s7 of 9/);
   expect(ill?.textContent).toContain("busy");

@@ -10,7 +10,7 @@ import { frames } from "./frames";
 import { type Language, languageFor } from "./i18n/translate";
 import { MarkdownDocument } from "./markdown/document";
 import { plainText } from "./markdown/plain";
-import { choiceIn, Models } from "./models";
+import { AUTOMATIC, choiceIn, Models } from "./models";
 import { browserNetwork, type Network } from "./network";
 import { Sessions } from "./sessions";
 import { createStore } from "./store";
@@ -81,6 +81,30 @@ export class App {
   /** Have the same question answered once more, by the model that is chosen now. */
   again(uid: string, key: string): void {
     void this.chat.regenerate(uid, key, this.#wish(uid));
+  }
+
+  /** Send what its model kept from going out, and leave the choice to the server from now on. */
+  sayToAnyone(uid: string, key: string): void {
+    this.#chooseAutomatic(uid);
+    this.chat.retrySend(uid, key, AUTOMATIC);
+  }
+
+  /** Have an answer given by whomever the server chooses, now and from now on. */
+  againByAnyone(uid: string, key: string): void {
+    this.#chooseAutomatic(uid);
+    this.again(uid, key);
+  }
+
+  /** Take a message that its conversation has no room for along into a new one, to be sent from there. */
+  sayElsewhere(uid: string, key: string): void {
+    const text = this.chat.conversations.entry(uid, key)?.content ?? "";
+    this.drafts.set(null, text);
+    this.chat.startNew();
+    this.chat.removeUnsent(uid, key);
+  }
+
+  #chooseAutomatic(uid: string): void {
+    this.models.choose(this.chat.conversations.get(uid)?.sessionId ?? null, AUTOMATIC);
   }
 
   #wish(uid: string): string | null {

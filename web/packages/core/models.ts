@@ -7,6 +7,9 @@ import { createStore } from "./store";
 /** The wish that leaves the choice to the server. */
 export const AUTOMATIC = "auto";
 
+/** Who answers without any other server. */
+export const BUILTIN = "builtin";
+
 const PREFIX = "parlour.model.";
 const NEW = "new";
 
@@ -100,7 +103,9 @@ export function providerName(provider: string | null): string | null {
 
 /** A model's own name: as the list calls it, else its id without the provider in front. */
 export function modelName(items: readonly Model[], id: string, provider: string | null = null): string {
-  const listed = items.find((model) => model.id === id || model.id === `${provider}/${id}`);
+  // There is only one built-in model, and it is asked for by its provider's name.
+  const ids = provider === BUILTIN ? [BUILTIN] : [id, `${provider}/${id}`];
+  const listed = items.find((model) => ids.includes(model.id));
   const [prefix, ...rest] = id.split("/");
   const bare = rest.length > 0 && prefix !== undefined && (prefix in NAMES || prefix === provider);
   return listed?.name ?? (bare ? rest.join("/") : id);

@@ -1,5 +1,5 @@
 /** What models and those who offer them are called. */
-import { modelName, providerName } from "@core/models";
+import { BUILTIN, modelName, providerName } from "@core/models";
 import { useCallback, useMemo } from "react";
 import { useApp, useStore, useWords } from "./context";
 
@@ -14,7 +14,7 @@ export function useNames(): Names {
   const items = useStore(models.store, (state) => state.items);
   const provider = useCallback(
     (id: string) => {
-      if (id === "builtin") return t("model.builtin");
+      if (id === BUILTIN) return t("model.builtin");
       return id === "compatible" ? t("model.compatible") : (providerName(id) ?? id);
     },
     [t],

@@ -2,6 +2,7 @@
 import type { ModelHealth, ModelState } from "@client/operator";
 import { en } from "@core/i18n/en";
 import type { Key, Translate } from "@core/i18n/translate";
+import { BUILTIN } from "@core/models";
 import { span } from "@core/when";
 import { CircleCheck, CircleDashed, CirclePause, Hourglass } from "lucide-react";
 import { Countdown } from "../Countdown";
@@ -25,17 +26,17 @@ export function HealthTable({ models, readAt }: { models: readonly ModelHealth[]
         <h2 id="fare">{t("operator.now")}</h2>
         {time && <span>{t("operator.checked", { time })}</span>}
       </div>
-      {models.length === 0 ? (
-        <div className="card-words">
-          <h3>{t("operator.emptyTitle")}</h3>
-          <p>{t("operator.empty")}</p>
-          <p>{t("operator.setUp")}</p>
-        </div>
-      ) : (
-        <Table models={models} />
-      )}
+      <Table models={models} />
+      <div className="card-words">
+        {models.every(unasked) && <p>{t("operator.empty")}</p>}
+        {models.every(({ provider }) => provider === BUILTIN) && <p>{t("operator.setUp")}</p>}
+      </div>
     </section>
   );
+}
+
+function unasked({ calls, ttftP50Ms, lastError }: ModelHealth): boolean {
+  return calls === 0 && ttftP50Ms === null && lastError === null;
 }
 
 function Table({ models }: { models: readonly ModelHealth[] }) {
@@ -67,7 +68,7 @@ function Table({ models }: { models: readonly ModelHealth[] }) {
 function Row({ health }: { health: ModelHealth }) {
   const t = useWords();
   const names = useNames();
-  const { provider, model, state, calls, failures, lastError } = health;
+  const { provider, model, calls, failures, lastError } = health;
   return (
     <tr>
       <th scope="row">
@@ -80,9 +81,7 @@ function Row({ health }: { health: ModelHealth }) {
         <State health={health} />
       </td>
       <td className="number" data-label={t("operator.failures")}>
-        {state !== "closed" || failures > 0
-          ? t("operator.failuresLine", { failures, calls })
-          : t("operator.none")}
+        {calls > 0 ? t("operator.failuresLine", { failures, calls }) : "–"}
       </td>
       <td className="number" data-label={t("operator.firstWord")}>
         {useFirstWord(health)}

@@ -67,7 +67,6 @@ function Watched() {
 function Standing({ models }: { models: readonly ModelHealth[] }) {
   const t = useWords();
   const resting = models.filter(({ state }) => state !== "closed").length;
-  if (models.length === 0) return t("operator.quiet");
   if (resting === 0) return t("operator.well", { count: models.length });
   return resting === models.length ? t("operator.allResting") : t("operator.resting", { count: resting });
 }

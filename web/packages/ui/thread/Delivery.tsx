@@ -1,7 +1,6 @@
 /** Under a question that has not gone out: what it waits for, or why it did not, and the way on. */
 import type { Entry } from "@core/chat/conversation";
 import type { Key } from "@core/i18n/translate";
-import { AUTOMATIC } from "@core/models";
 import { CircleAlert, Clock, Hourglass } from "lucide-react";
 import { Countdown, useLeft } from "../Countdown";
 import { useApp, useWords } from "../context";
@@ -50,19 +49,17 @@ const REASONS: Readonly<Record<string, Key>> = {
   too_many: "limit.held",
   over_budget: "limit.budget",
   model_missing: "limit.model",
+  session_full: "limit.full",
 };
+const BY_THE_MODEL: readonly string[] = ["model_missing", "forbidden"];
 
 export function Refused({ entry, uid }: Props) {
   const t = useWords();
-  const { chat, models } = useApp();
+  const { chat } = useApp();
   const why = entry.hindrance;
   const known = why && REASONS[why.code];
   const due = useLeft(why?.until ?? null) === 0;
   const limit = why?.code === "too_many" || why?.code === "over_budget";
-  const automatic = () => {
-    models.choose(chat.conversations.get(uid)?.sessionId ?? null, AUTOMATIC);
-    chat.retrySend(uid, entry.key, AUTOMATIC);
-  };
   return (
     <div className={limit ? "trouble mild" : "trouble"} role="alert">
       {limit ? <Hourglass size={16} strokeWidth={1.75} /> : <CircleAlert size={16} strokeWidth={1.75} />}
@@ -70,20 +67,27 @@ export function Refused({ entry, uid }: Props) {
         {known ? t(known) : why ? t("message.refused", { reason: why.reason }) : t("message.unreachable")}{" "}
         {limit && !due && <Countdown until={why.until} words="limit.again" />}
       </span>
-      {why?.code === "model_missing" ? (
-        <button type="button" className="trouble-act" onClick={automatic}>
-          {t("limit.automatic")}
-        </button>
-      ) : (
-        (due || !limit) && (
-          <button type="button" className="trouble-act" onClick={() => chat.retrySend(uid, entry.key)}>
-            {t("message.tryAgain")}
-          </button>
-        )
-      )}
+      {(due || !limit) && <WayOn entry={entry} uid={uid} />}
       <button type="button" className="trouble-act quiet" onClick={() => chat.removeUnsent(uid, entry.key)}>
         {t("message.remove")}
       </button>
     </div>
+  );
+}
+
+/** What helps against this refusal: another model, another conversation, or simply another attempt. */
+function WayOn({ entry, uid }: Props) {
+  const t = useWords();
+  const app = useApp();
+  const code = entry.hindrance?.code ?? "";
+  const [words, act]: [Key, () => void] = BY_THE_MODEL.includes(code)
+    ? ["limit.automatic", () => app.sayToAnyone(uid, entry.key)]
+    : code === "session_full"
+      ? ["limit.new", () => app.sayElsewhere(uid, entry.key)]
+      : ["message.tryAgain", () => app.chat.retrySend(uid, entry.key)];
+  return (
+    <button type="button" className="trouble-act" onClick={act}>
+      {t(words)}
+    </button>
   );
 }

@@ -2,7 +2,6 @@
 import type { Answerer } from "@core/chat/answer";
 import type { Entry } from "@core/chat/conversation";
 import type { Key } from "@core/i18n/translate";
-import { AUTOMATIC } from "@core/models";
 import { CircleAlert, Hourglass, Shield } from "lucide-react";
 import { Countdown, useLeft } from "../Countdown";
 import { useApp, useWords } from "../context";
@@ -65,10 +64,6 @@ function Trouble({ entry, uid, last }: Props) {
   const missing = failure?.code === "model_missing";
   const words = passing ? t(passing) : missing ? t("trouble.model") : failure?.message || t("message.failed");
   const again = last && entry.id !== null;
-  const automatic = () => {
-    app.models.choose(app.chat.conversations.get(uid)?.sessionId ?? null, AUTOMATIC);
-    app.again(uid, entry.key);
-  };
   return (
     <div className={passing ? "trouble mild" : "trouble"}>
       {passing ? <Hourglass size={16} strokeWidth={1.75} /> : <CircleAlert size={16} strokeWidth={1.75} />}
@@ -79,7 +74,7 @@ function Trouble({ entry, uid, last }: Props) {
         <button
           type="button"
           className="trouble-act"
-          onClick={missing ? automatic : () => app.again(uid, entry.key)}
+          onClick={() => (missing ? app.againByAnyone(uid, entry.key) : app.again(uid, entry.key))}
         >
           {t(missing ? "limit.automatic" : "message.tryAgain")}
         </button>
