@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, settings
@@ -24,20 +25,7 @@ VALUES = {
 
 # Texts that bring up what matters here more often than chance would.
 PIECES = st.sampled_from(
-    [
-        *VALUES.values(),
-        " ",
-        "\n",
-        ", ",
-        "[",
-        "]",
-        "[e-mail 1]",
-        "[E-MAIL 2]",
-        "[text 1]",
-        "[key",
-        " 1]",
-        "[phone ",
-    ]
+    [*VALUES.values(), *" \n,[]", "[e-mail 1]", "[E-MAIL 2]", "[text 1]", "[key", " 1]", "[phone "]
 )
 TEXTS = st.lists(PIECES | st.text(max_size=8), max_size=12).map("".join)
 
@@ -90,27 +78,24 @@ def test_a_placeholder_that_somebody_typed_does_not_become_a_value() -> None:
 def test_a_model_may_write_a_placeholder_in_another_case() -> None:
     masker = Masker()
     masker.mask(MAIL)
-    assert (
-        masker.unmask("[E-Mail 1] is yours; [e-mail 7] is nobody's.")
-        == f"{MAIL} is yours; [e-mail 7] is nobody's."
-    )
+    assert masker.unmask("[E-Mail 1], and [e-mail 7] is nobody's.") == f"{MAIL}, and [e-mail 7] is nobody's."
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(TEXTS)
 def test_masking_can_be_undone(text: str) -> None:
     masker = Masker()
     assert masker.unmask(masker.mask(text)) == text
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.lists(TEXTS, max_size=4), st.data())
-def test_an_answer_is_whole_wherever_the_stream_is_cut(texts: list[str], data: st.DataObject) -> None:
+@settings(max_examples=150, deadline=None)
+@given(TEXTS, TEXTS, st.data())
+def test_an_answer_is_whole_wherever_the_stream_is_cut(asked: str, answer: str, data: st.DataObject) -> None:
     masker = Masker()
-    masked = "".join([masker.mask(text) for text in texts])
+    masker.mask(asked)
     unmasker = masker.unmasker()
-    shown = "".join([*map(unmasker.feed, cut(masked, data)), unmasker.end()])
-    assert shown == "".join(texts)
+    shown = "".join([*map(unmasker.feed, cut(masker.mask(answer), data)), unmasker.end()])
+    assert shown == answer
 
 
 def cut(text: str, data: st.DataObject) -> Sequence[str]:
@@ -128,33 +113,31 @@ def test_an_answer_is_whole_when_it_comes_in_single_characters() -> None:
 
 def test_ordinary_text_is_shown_without_waiting() -> None:
     unmasker = Masker().unmasker()
-    assert (
-        unmasker.feed("See [1] and [this](https://example.com) for ")
-        == "See [1] and [this](https://example.com) for "
-    )
+    words = "See [1] and [this](https://example.com) for "
+    assert unmasker.feed(words) == words
     assert unmasker.feed("more [") == "more "
     assert unmasker.feed("2].") == "[2]."
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text(max_size=300))
 @example("\ud800@example.com")
-@example("１２３４＠example．com")
-@example("٤١١١ ١١١١ ١١١١ ١١١١")
+@example("1234@example.com".translate({ord(sign): ord(sign) + 0xFEE0 for sign in "1234@."}))
+@example("4111 1111 1111 1111".translate({ord("0") + digit: 0x660 + digit for digit in range(10)}))
 def test_no_text_makes_it_stumble(text: str) -> None:
     found = find(text)
     assert all(0 <= start < end <= len(text) for start, end, _ in found)
-    assert all(one[1] <= two[0] for one, two in zip(found, found[1:], strict=False))
+    assert all(one[1] <= two[0] for one, two in pairwise(found))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(sorted(VALUES)), st.text(" \n,;!?äé", max_size=20), st.text(" \n,;!?", max_size=20))
 def test_a_value_is_found_between_whatever_people_put_around_it(kind: Kind, before: str, after: str) -> None:
     text = f"{before} {VALUES[kind]} {after}"
     assert VALUES[kind] not in Masker().mask(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text("0123456789", min_size=13, max_size=19))
 def test_a_number_with_a_wrong_check_digit_is_no_card(digits: str) -> None:
     right = sum(sum(divmod(int(digit) * (1 + place % 2), 10)) for place, digit in enumerate(reversed(digits)))
@@ -176,24 +159,25 @@ def test_an_iban_with_one_wrong_figure_is_none(iban: str, place: int, figure: st
 
 # What makes expressions slow: long runs that almost are something, over and over again.
 ADVERSARIES = (
-    "a", "1", "1 ", "a@", "1-", "+1", "eyJ-", "-----BEGIN PRIVATE KEY-----", "DE89 ", "0123 456 ", "tel ", "tel: 1 ",
-    ":", "a:", "password ", "password:", "1.", "(12)", "a.b-", "x@a-", "sk-", "sk-a", "+(1)", "00 1", "token is ",
-    "[e-mail ", "[", "A1b2", "é", "1\u00a0", "0/", "a@b.", "4111 ", "GB29NWBK6016133192681",
+    "a", "1", "1 ", "a@", "1-", "+1", "eyJ-", "-----BEGIN PRIVATE KEY-----", "DE89 ", "0123 456 ",
+    "tel ", "tel: 1 ", ":", "a:", "password ", "password:", "1.", "(12)", "a.b-", "x@a-", "sk-", "sk-a",
+    "+(1)", "00 1", "token is ", "[e-mail ", "[", "A1b2", "é", "1\u00a0", "0/", "a@b.", "4111 ",
+    "GB29NWBK6016133192681",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("piece", ADVERSARIES)
 def test_time_grows_with_the_length_and_no_faster(piece: str) -> None:
-    short, long = (seconds(piece * (length // len(piece))) for length in (10_000, 80_000))
-    assert long < 1.5, "eight messages of the greatest length in one"
+    short, long = (seconds(piece * (length // len(piece))) for length in (5_000, 40_000))
+    assert long < 1.0, "four messages of the greatest length in one"
     # Eight times the text: eight times the time. A quadratic one would take 64 times as long.
     assert long < 24 * max(short, 0.002)
 
 
 def seconds(text: str) -> float:
-    """The least processor time of three, which others on this machine disturb least."""
+    """The least processor time of two, which others on this machine disturb least."""
     taken = []
-    for _ in range(3):
+    for _ in range(2):
         begun = time.process_time()
         Masker().mask(text)
         taken.append(time.process_time() - begun)

@@ -33,9 +33,9 @@ _PREFIXED = re.compile(
 )
 
 _NAMES: Final = (
-    "api[ _-]?key", "secret(?:[ _-]?(?:access[ _-]?)?key)?", "(?:(?:access|auth|bearer)[ _-]?)?token", "client[ _-]?secret",
-    "passw(?:or)?d", "pwd", "passphrase", "passwort", "kennwort", "mot de passe", "contraseña", "senha",
-    "wachtwoord", "пароль", "密码", "密碼", "パスワード",
+    "api[ _-]?key", "secret(?:[ _-]?(?:access[ _-]?)?key)?", "(?:(?:access|auth|bearer)[ _-]?)?token",
+    "client[ _-]?secret", "passw(?:or)?d", "pwd", "passphrase", "passwort", "kennwort", "mot de passe",
+    "contraseña", "senha", "wachtwoord", "пароль", "密码", "密碼", "パスワード",
 )  # fmt: skip
 _NAMED = re.compile(
     rf"(?<![A-Za-z])(?:{'|'.join(_NAMES)})[\"'`]?(?: is| ist| est| es)?\s{{0,3}}[:=\uff1a]?\s{{0,3}}"

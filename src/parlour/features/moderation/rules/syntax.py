@@ -1,5 +1,6 @@
 """How a pattern is written: from its text to a tree."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
@@ -99,12 +100,9 @@ class Reader:
         written = ""
         while self._next and self._next != "}":
             written += self._take()
-        self._take()
-        first, comma, last = written.partition(",")
-        if not (first.isascii() and first.isdecimal()) or not (
-            last == "" or (last.isascii() and last.isdecimal())
-        ):
+        if self._take() != "}" or not re.fullmatch("[0-9]{1,4}(,[0-9]{0,4})?", written):
             raise PatternError(f"{{{written}}} is no count; write a plain brace as \\{{")
+        first, comma, last = written.partition(",")
         least = int(first)
         most = (int(last) if last else None) if comma else least
         if max(least, most or 0) > _MOST_REPEATS or (most is not None and most < least):
