@@ -12,7 +12,7 @@ from parlour.llm.orchestra.breaker import Breaker, Entry, State
 from parlour.llm.orchestra.breakers import Breakers
 from parlour.llm.orchestra.calls import Call
 from parlour.llm.orchestra.ledger import Ledger
-from parlour.llm.orchestra.routing import Candidate, Choice, PassedOver, resting, within_sentence
+from parlour.llm.orchestra.routing import LEAST_ROOM, Candidate, Choice, PassedOver, resting, within_sentence
 from parlour.llm.retry import FIRST_BACKOFF, LONGEST_WAIT, Retries, RetryBudget
 from parlour.llm.tokens import estimate_tokens
 from parlour.vocabulary.errors import (
@@ -225,9 +225,11 @@ class Course:
 
     def _cannot(self, candidate: Candidate) -> str | None:
         """Return why this model cannot take over what the others left."""
-        if candidate.profile.context_tokens <= self._too_small:
-            return f"{candidate.label} cannot take that much text either"
-        if self._said and not candidate.profile.continues:
+        profile = candidate.profile
+        too_much = self._choice.prompt_tokens + LEAST_ROOM > profile.context_tokens and not profile.assumed
+        if profile.context_tokens <= self._too_small or (too_much and candidate is not self._choice.first):
+            return f"{candidate.label} cannot take that much text"
+        if self._said and not profile.continues:
             return f"{candidate.label} cannot go on from what another began"
         return None
 

@@ -39,7 +39,8 @@ LABELS: Mapping[str, str] = {
     "anthropic": "Anthropic",
     "gemini": "Gemini",
     "ollama": "Ollama",
-    "compatible": "The operator's own server",
+    "compatible": "The operator's server",
+    "openai_compatible": "The operator's server",
     "builtin": "The built-in answerer",
 }
 _TASK_WORDS = {
