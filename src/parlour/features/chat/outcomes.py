@@ -1,5 +1,6 @@
 """How a reply came out: its usage and cost, and failures in words for readers and for the log."""
 
+from math import ceil
 from typing import Any
 
 import structlog
@@ -18,9 +19,15 @@ def settle(outcome: Outcome) -> None:
 
 
 def describe_failure(error: Exception) -> dict[str, Any]:
-    """Return what a reader may know of a failure; the operator finds the cause in the log."""
+    """Return what a reader may know of a failure; the operator finds the cause in the log.
+
+    ``retryAfter``: seconds until another attempt makes sense, where that is known.
+    """
     if isinstance(error, ParlourError):
         _log.warning("run_failed", code=error.code, cause=error.cause or str(error))
-        return {"code": error.code, "message": str(error), "retryable": error.retryable}
+        failure = {"code": error.code, "message": str(error), "retryable": error.retryable}
+        if error.retry_after is not None:
+            failure["retryAfter"] = ceil(error.retry_after)
+        return failure
     _log.error("run_failed", code=ParlourError.code, exc_info=error)
     return {"code": ParlourError.code, "message": ParlourError.sentence, "retryable": True}
