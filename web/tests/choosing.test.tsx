@@ -147,6 +147,7 @@ const attempt = (change: Partial<Attempt>): Attempt => ({
   ttftMs: null,
   usage: null,
   costUsd: null,
+  cached: false,
   error: "provider_overloaded",
   ...change,
 });

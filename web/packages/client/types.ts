@@ -107,7 +107,8 @@ export interface SendBody {
 export interface Model {
   id: string;
   name: string;
-  provider: string;
+  /** Null for the choice that is left to the server. */
+  provider: string | null;
   default: boolean;
   available: boolean;
   /** Why it can't be had right now, in words. */
@@ -125,6 +126,8 @@ export interface Attempt {
   ttftMs: number | null;
   usage: Usage | null;
   costUsd: number | null;
+  /** Nobody was asked: an answer that was kept was given again. */
+  cached: boolean;
   error: string | null;
   cause?: string | null;
 }

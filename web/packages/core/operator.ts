@@ -80,7 +80,7 @@ export class ModelsWatch {
 
   /** Days and months begin as budgets count them: by UTC. */
   async #used(begin: Date, signal: AbortSignal): Promise<readonly UsageLine[]> {
-    const query = new URLSearchParams({ by: "model", from: begin.toISOString() });
+    const query = new URLSearchParams({ by: "model", from: begin.toISOString().slice(0, 10) });
     return (await this.api.admin<Page<UsageLine>>(`usage?${query}`, signal)).items;
   }
 

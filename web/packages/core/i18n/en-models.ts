@@ -56,6 +56,7 @@ export const models = {
   "details.failed": "The rest could not be read.",
 
   "attempt.answered": "answered",
+  "attempt.cached": "had answered the same before; that was kept",
   "attempt.firstWord": "first word {first}",
   "attempt.failed": "did not answer: {reason}",
   "attempt.failedPlain": "did not answer",

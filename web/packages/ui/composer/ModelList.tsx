@@ -3,7 +3,6 @@
  * What can't be had stays in the list with its reason, and can be reached but not chosen.
  */
 import type { Model } from "@client/types";
-import { AUTOMATIC } from "@core/models";
 import { Check } from "lucide-react";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { useWords } from "../context";
@@ -99,7 +98,7 @@ export function ModelList({ id, items, chosen, onChoose, onLeave }: Props) {
 function Words({ model }: { model: Model }) {
   const t = useWords();
   const { provider } = useNames();
-  const from = model.id === AUTOMATIC ? null : provider(model.provider);
+  const from = model.provider && provider(model.provider);
   const note = model.note ?? (model.available ? null : t("model.away"));
   const line = [from, note].filter(Boolean).join(" · ");
   return (

@@ -44,7 +44,7 @@ function Line({ attempt }: { attempt: Attempt }) {
   );
 }
 
-function useOutcome({ status, error, ttftMs, costUsd }: Attempt): string {
+function useOutcome({ status, error, ttftMs, costUsd, cached }: Attempt): string {
   const t = useWords();
   const { language } = useApp();
   if (status === "failed") {
@@ -52,6 +52,7 @@ function useOutcome({ status, error, ttftMs, costUsd }: Attempt): string {
     if (!reason) return t("attempt.failedPlain");
     return t(ttftMs === null ? "attempt.failed" : "attempt.broke", { reason: t(reason) });
   }
+  if (cached) return t("attempt.cached");
   const figures = [
     ttftMs !== null && t("attempt.firstWord", { first: span(language, ttftMs) }),
     costUsd !== null && costUsd > 0 && dollars(language, costUsd),

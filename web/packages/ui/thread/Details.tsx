@@ -27,9 +27,14 @@ export function Details({ id, entry }: { id: string; entry: Entry }) {
       </dl>
       {!by && !spent && <p className="quiet-line">{t("details.nothing")}</p>}
       {attempts === "failed" && <p className="quiet-line">{t("details.failed")}</p>}
-      {Array.isArray(attempts) && attempts.length > 1 && <Attempts attempts={attempts} />}
+      {Array.isArray(attempts) && telling(attempts) && <Attempts attempts={attempts} />}
     </section>
   );
+}
+
+/** One model that simply answered is told above. */
+function telling(attempts: readonly Attempt[]): boolean {
+  return attempts.length > 1 || attempts.some(({ cached }) => cached);
 }
 
 function Line({ label, children }: { label: string; children: ReactNode }) {
