@@ -10,6 +10,8 @@ from parlour.settings.declaring import Section, setting
 
 PROVIDERS = ("openai", "anthropic", "gemini", "compatible", "ollama", "builtin")
 
+EMBEDDING_PROVIDERS = ("openai", "gemini", "compatible", "ollama")
+
 
 def listed(value: str) -> tuple[str, ...]:
     """Return the names in a list that is parted by commas."""
@@ -60,6 +62,15 @@ class ModelSettings(Section):
             "answerer steps in only if it is named here."
         ),
         example="openai, anthropic, builtin",
+    )
+    embedding_models: str = setting(
+        "",
+        env="PARLOUR_EMBEDDING_MODEL",
+        meaning=(
+            "Models that turn texts into vectors, as `provider/model`, best first. Unset: "
+            "`openai/text-embedding-3-small` and `gemini/gemini-embedding-2`, where their keys are given."
+        ),
+        example="ollama/nomic-embed-text",
     )
     reply_tokens: int = setting(
         8_192,
@@ -114,6 +125,17 @@ class ModelSettings(Section):
     def _check_provider(cls, value: str | None) -> str | None:
         if value is not None and value not in PROVIDERS:
             raise ValueError(f"must be one of {', '.join(PROVIDERS)}")
+        return value
+
+    @field_validator("embedding_models")
+    @classmethod
+    def _check_embedding_models(cls, value: str) -> str:
+        for each in listed(value):
+            provider, _, model = each.partition("/")
+            if provider not in EMBEDDING_PROVIDERS or not model:
+                raise ValueError(
+                    f"names {each!r}; each must be one of {', '.join(EMBEDDING_PROVIDERS)} with /model"
+                )
         return value
 
     @field_validator("task_code", "task_creative", "task_analysis", "task_general", "fallback")

@@ -12,6 +12,7 @@ from parlour.features.assistants.models import Allowed, Models, Terms
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.web.outbound import Session, open_session
 from parlour.llm.cost import Price, Prices
+from parlour.llm.embeddings import Embedder
 from parlour.llm.model import Model
 from parlour.llm.orchestra.breakers import Breakers
 from parlour.llm.orchestra.fallback import Orchestra
@@ -28,6 +29,7 @@ from parlour.llm.timeouts import Timeouts
 from parlour.settings import Settings
 from parlour.settings.providers import ProviderSettings, listed
 from parlour.vocabulary.errors import ParlourError
+from parlour.wiring.embedders import build_embedders
 
 LOOK_AGAIN_SECONDS = 60.0  # a server on one's own machine comes and goes
 ASKING_SECONDS = 2.0  # for the names of its models
@@ -53,7 +55,9 @@ class ModelShelf:
         self._timeouts = Timeouts(
             limits.connect_timeout, limits.first_token_timeout, limits.stall_timeout, limits.total_timeout
         )
-        prices = Prices({name: Price(**given.model_dump()) for name, given in settings.prices.items()})
+        self.prices = prices = Prices(
+            {name: Price(**given.model_dump()) for name, given in settings.prices.items()}
+        )
         self._orchestra = Orchestra(
             breakers=breakers,
             prices=prices,
@@ -69,6 +73,7 @@ class ModelShelf:
             terms=Terms(limits.reply_tokens, limits.cost_ceiling, priced=settings.has_budgets),
             allowed=allowed,
         )
+        self.embedders: list[Embedder] = []
         self.small: Model | None = None
         """Who does small work such as titles; None when only the built-in answerer is there."""
 
@@ -80,6 +85,9 @@ class ModelShelf:
         """Begin with the models that answer, and those that can be found now."""
         self._session = open_session(user_agent=f"parlour/{__version__}")
         closing.push_async_callback(self._session.close)
+        self.embedders = build_embedders(
+            self._settings, self._session, self._timeouts, named=self.named, ollama=OLLAMA_ADDRESS
+        )
         await self.look()
 
     async def look(self) -> None:

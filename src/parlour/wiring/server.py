@@ -9,6 +9,8 @@ from pathlib import Path
 
 import structlog
 
+from parlour.features.assistants.completions import Completions
+from parlour.features.assistants.embeddings import Embedding
 from parlour.features.assistants.service import Assistant, Assistants, Suggestion
 from parlour.features.chat.answer import Answerer
 from parlour.features.chat.log.journal import Journal
@@ -89,6 +91,10 @@ class Parlour:
         )
         self.metrics.watch_breakers(self._breaker_states)
         self.assistants = Assistants([_assistant(settings)], self.shelf.models)
+        self.completions = Completions(models=self.shelf.models, limits=self.limits)
+        self.embedding = Embedding(
+            embedders=lambda: self.shelf.embedders, limits=self.limits, prices=self.shelf.prices
+        )
         self._build_chat(settings)
 
     def _build_chat(self, settings: Settings) -> None:
@@ -172,6 +178,7 @@ class Parlour:
         """End in order: answers in progress may finish, what is left is handed over, nothing is lost."""
         self.begin_drain()
         await self.turns.finish_all(self._settings.server.drain_seconds)
+        await self.completions.finish_all()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

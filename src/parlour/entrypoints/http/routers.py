@@ -5,7 +5,10 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from parlour.entrypoints.http import aliases
+from parlour.entrypoints.openai_api import routes as openai_routes
 from parlour.features.assistants import routes as assistant_routes
+from parlour.features.assistants.completions import Completions
+from parlour.features.assistants.embeddings import Embedding
 from parlour.features.assistants.service import Assistants
 from parlour.features.chat import routes as chat_routes
 from parlour.features.chat.replies import Replies
@@ -20,6 +23,8 @@ def all_routers(
     conversations: Conversations,
     replies: Replies,
     assistants: Assistants,
+    completions: Completions,
+    embedding: Embedding,
     people: People,
     metrics: Metrics,
     rests_on: Callable[[], str],
@@ -29,5 +34,12 @@ def all_routers(
         chat_routes.routes(conversations, replies, metrics),
         assistant_routes.routes(assistants, rests_on),
         people_routes.routes(people),
+        openai_routes.routes(
+            replies=replies,
+            assistants=assistants,
+            completions=completions,
+            embedding=embedding,
+            metrics=metrics,
+        ),
         aliases.routes(conversations, replies, metrics),
     ]

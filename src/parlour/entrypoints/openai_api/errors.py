@@ -13,6 +13,8 @@ PREFIX: Final = "/v1/"
 
 _REQUEST: Final = "invalid_request_error"
 _SERVER: Final = "server_error"
+# Where a field of ours stands in a request of theirs.
+_THEIRS: Final = {"message": "messages", "sessionId": "metadata.session_id"}
 
 
 class Kind(NamedTuple):
@@ -72,5 +74,6 @@ def retry_headers(code: str, *, retryable: bool) -> dict[str, str]:
 
 
 def _param(field: str) -> str:
-    """Write ``messages.0.content`` as OpenAI does, ``messages[0].content``."""
+    """Name a field as the request does, and write ``messages.0.content`` as ``messages[0].content``."""
+    field = _THEIRS.get(field, field)
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", field)

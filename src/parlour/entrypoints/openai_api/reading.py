@@ -3,17 +3,16 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-import orjson
-
-from parlour.entrypoints.openai_api.schemas import ChatBody, Json
+from parlour.entrypoints.openai_api.schemas import ChatBody, EmbeddingsBody, Json
 from parlour.llm.model import Image, Prompt, Tool, ToolCall, Turn
 from parlour.vocabulary.errors import FieldError, InvalidInput
 
 MOST_STOPS: Final = 4
+MOST_INPUTS: Final = 2_048
 IMAGE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _DATA_URL: Final = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,", re.IGNORECASE)
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
@@ -230,14 +229,20 @@ def _stops(stop: str | list[str] | None) -> tuple[str, ...]:
     return tuple(filter(None, stops))
 
 
-def texts_of(prompt: Prompt) -> Iterator[str]:
-    """Yield every text that a prompt's tokens come from."""
-    yield prompt.system
-    for turn in prompt.turns:
-        yield turn.content
-        yield from (call.name + call.arguments for call in turn.tool_calls)
-    for tool in prompt.tools:
-        yield f"{tool.name} {tool.description} {orjson.dumps(tool.parameters).decode()}"
+def read_inputs(body: EmbeddingsBody) -> list[str]:
+    """Return the texts that vectors are asked for. Raises InvalidInput."""
+    if body.encoding_format not in (None, "float", "base64"):
+        _refuse("encoding_format", "This must be float or base64.")
+    inputs = [body.input] if isinstance(body.input, str) else body.input
+    if not 0 < len(inputs) <= MOST_INPUTS:
+        _refuse("input", f"Give 1 to {MOST_INPUTS:,} texts.")
+    for place, text in enumerate(inputs):
+        where = "input" if isinstance(body.input, str) else f"input.{place}"
+        if not isinstance(text, str):
+            _refuse(where, "Give texts. Tokens mean something to one model only, and are not taken.")
+        if not text.strip():
+            _refuse(where, "This text is empty.")
+    return inputs
 
 
 def _string(where: str, value: object) -> str:

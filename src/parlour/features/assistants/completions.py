@@ -1,0 +1,160 @@
+"""Answers of a model by itself: no assistant, no session, nothing kept but the ledger (T-5).
+
+Whoever asks brings the whole prompt. Limits, budgets, choice, fallback and ledger are those of every answer.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from decimal import Decimal
+
+import structlog
+
+from parlour.features.assistants.models import Models, Offer
+from parlour.features.limits.rates import Admission
+from parlour.features.limits.service import Limits
+from parlour.features.limits.values import Completion
+from parlour.llm.model import Finish, ModelEvent, Prompt
+from parlour.llm.orchestra.fallback import Answering
+from parlour.llm.orchestra.ledger import estimated_usage
+from parlour.llm.orchestra.routing import Wish
+from parlour.vocabulary.errors import Forbidden, ModelMissing, ParlourError
+from parlour.vocabulary.principal import Principal, Role
+
+_log = structlog.get_logger(__name__)
+
+
+class Completions:
+    """Lets users and their programs ask models directly."""
+
+    def __init__(self, *, models: Models, limits: Limits) -> None:
+        """Ask ``models`` within ``limits``."""
+        self._models = models
+        self._limits = limits
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def offered(self, principal: Principal) -> list[Offer]:
+        """Return the models that a person may ask; visitors have assistants only."""
+        return self._models.offered(principal) if principal.role.includes(Role.USER) else []
+
+    async def begin(
+        self, principal: Principal, prompt: Prompt, *, model: str, streaming: bool
+    ) -> "ModelAnswer":
+        """Let a request in and choose who answers; nobody is called before its events are read.
+
+        Raises Forbidden, ModelMissing, TooMany, OverBudget, and what the choice raises.
+        """
+        if not principal.role.includes(Role.USER):
+            raise Forbidden("Visitors can ask assistants only. Sign in, or use an API key, to ask a model.")
+        if not self._models.offers(model):
+            raise ModelMissing("There is no such model here. GET /v1/models lists those that there are.")
+        most = self._models.terms.reply_tokens
+        prompt = replace(prompt, max_tokens=min(prompt.max_tokens or most, most))
+        told = estimated_usage(prompt, "").input_tokens
+        choice = self._models.choose(self._wish(principal, prompt, model, told, streaming=streaming))
+        admission = await self._limits.admit(principal, session_id=None, tokens=told)
+        completion = await self._limits.begin_completion(
+            principal,
+            assistant_id=None,
+            worst_usd=self._models.worst_case_usd(choice, prompt_tokens=told),
+        )
+        answering = self._models.answering(choice, scope=principal.person_id)
+        return ModelAnswer(
+            completion.id,
+            prompt,
+            answering,
+            admission,
+            lambda: self._end(principal, completion, admission, answering),
+        )
+
+    async def finish_all(self) -> None:
+        """Wait until every ledger is written."""
+        while self._ending:
+            await asyncio.gather(*self._ending, return_exceptions=True)
+
+    def _wish(self, principal: Principal, prompt: Prompt, model: str, told: int, *, streaming: bool) -> Wish:
+        return Wish(
+            model=model,
+            text=next((turn.content for turn in reversed(prompt.turns) if turn.role == "user"), ""),
+            tools=bool(prompt.tools),
+            images=any(turn.images for turn in prompt.turns),
+            streaming=streaming,
+            prompt_tokens=told,
+            max_tokens=prompt.max_tokens or 0,
+            allowed=self._models.allowed(principal),
+        )
+
+    async def _end(
+        self, principal: Principal, completion: Completion, admission: Admission, answering: Answering
+    ) -> None:
+        """Write what it took. In a task of its own: whoever asked may be gone, and the books stay right."""
+        ending = asyncio.create_task(self._settle(principal, completion, admission, answering))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        await asyncio.shield(ending)
+
+    async def _settle(
+        self, principal: Principal, completion: Completion, admission: Admission, answering: Answering
+    ) -> None:
+        await _or_logged(self._limits.settle(admission, answering.usage.total))
+        await _or_logged(self._limits.end_completion(principal, completion, answering.ledger))
+
+
+class ModelAnswer:
+    """One answer of a model, ready to be read once."""
+
+    def __init__(
+        self,
+        answer_id: str,
+        prompt: Prompt,
+        answering: Answering,
+        admission: Admission,
+        end: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Hold what is needed; ``end`` is called when it was read, or given up."""
+        self.id = answer_id
+        self.admission = admission
+        self._prompt = prompt
+        self._answering = answering
+        self._end = end
+
+    @property
+    def model(self) -> str:
+        """Who answers now: ``provider/name``."""
+        return f"{self._answering.provider}/{self._answering.name}"
+
+    @property
+    def why(self) -> str:
+        """Why this one, in a sentence for people."""
+        return self._answering.why
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What it cost so far; None where a price is unknown."""
+        return self._answering.cost_usd
+
+    async def events(self) -> AsyncGenerator[ModelEvent, None]:
+        """Ask, and yield what the model says; the end comes with the usage of all attempts together.
+
+        Closing it closes the call upstream. Raises what the model raises.
+        """
+        finish: Finish | None = None
+        try:
+            async with aclosing(self._answering.stream(self._prompt)) as events:
+                async for event in events:
+                    if isinstance(event, Finish):
+                        finish = event
+                    else:
+                        yield event
+            if finish is not None:
+                yield Finish(finish.reason, self._answering.usage)
+        finally:
+            await self._end()
+
+
+async def _or_logged(work: Awaitable[None]) -> None:
+    try:
+        await work
+    except ParlourError as error:  # the answer is out; the operator learns what is missing
+        _log.error("completion_not_settled", code=error.code, cause=error.cause)
