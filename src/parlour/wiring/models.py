@@ -81,14 +81,15 @@ class ModelShelf:
         """Return the name that the models of a section carry."""
         return _provider_names(self._settings).get(provider, provider)
 
-    async def open(self, closing: AsyncExitStack) -> None:
-        """Begin with the models that answer, and those that can be found now."""
+    async def open(self, closing: AsyncExitStack) -> Session:
+        """Begin with the models that there are by now; return the client of all calls."""
         self._session = open_session(user_agent=f"parlour/{__version__}")
         closing.push_async_callback(self._session.close)
         self.embedders = build_embedders(
             self._settings, self._session, self._timeouts, named=self.named, ollama=OLLAMA_ADDRESS
         )
         await self.look()
+        return self._session
 
     async def look(self) -> None:
         """Ask the servers that have no model named for theirs, and put everybody on the shelf."""

@@ -42,6 +42,7 @@ from parlour.vocabulary.errors import Unavailable
 from parlour.vocabulary.ids import new_id
 from parlour.wiring.limits import build_limits
 from parlour.wiring.models import ModelShelf
+from parlour.wiring.moderation import build_moderation, build_moderator
 
 START_PATIENCE_SECONDS = 2.0  # between two looks at a database that is not there yet
 
@@ -84,10 +85,13 @@ class Parlour:
         self._background: list[asyncio.Task[None]] = []
         self._watch = LoopWatch(self.metrics)
         self.knowledge = Knowledge(_folders(settings))
-        self.people = People(self.database, _tokens(settings))
-        self.limits = build_limits(settings, self.database, self.metrics)
+        self.moderation = build_moderation(settings, self.database)
+        self._limit_parts = build_limits(settings, self.database, self.metrics, alone=self._embedded)
+        self.limits = self._limit_parts.limits
+        self.people = People(self.database, _tokens(settings), admit_stranger=self.limits.admit_stranger)
+        self._breakers = Breakers(shared=self._limit_parts.breakers)
         self.shelf = ModelShelf(
-            settings, self.metrics, allowed=self.limits.allowed_models, breakers=Breakers()
+            settings, self.metrics, allowed=self.limits.allowed_models, breakers=self._breakers
         )
         self.metrics.watch_breakers(self._breaker_states)
         self.assistants = Assistants([_assistant(settings)], self.shelf.models)
@@ -111,6 +115,7 @@ class Parlour:
                 database=self.database,
                 assistants=self.assistants,
                 knowledge=self.knowledge,
+                moderation=self.moderation,
                 budget=Budget(messages=settings.chat.history_limit),
                 metrics=self.metrics,
             ),
@@ -145,6 +150,7 @@ class Parlour:
             SpaceCheck(self._settings.data_dir),
             _Check("models", self._models_health),
             _Check("knowledge", self._knowledge_health),
+            *self._limit_parts.checks,
             self._watch,
         ]
 
@@ -158,7 +164,7 @@ class Parlour:
     async def start(self) -> None:
         """Begin to work; a database that is not there yet is waited for while requests are refused."""
         await self._closing.enter_async_context(self._watch)
-        await self.shelf.open(self._closing)
+        self.moderation.moderator = build_moderator(self._settings, await self.shelf.open(self._closing))
         await self.knowledge.refresh()
         if self._embedded:
             await self.database.migrate()
@@ -185,6 +191,7 @@ class Parlour:
         with suppress(Unavailable):  # without a database the leases run out by themselves
             await self.journal.flush()
             await self.reaper.release()
+            await self._limit_parts.close()
         await self._closing.aclose()
         await self.people.api_keys.close()
         await self.database.close()
@@ -216,7 +223,10 @@ class Parlour:
             "reaper": self.reaper.reap,
             "sweep": self.reaper.sweep,
             "models": self.shelf.keep_looking,
+            **self._limit_parts.works,
         }
+        if self._limit_parts.breakers is not None:
+            works["breakers"] = self._breakers.keep_sharing
         for name, work in works.items():
             self._background.append(asyncio.create_task(supervise(name, work), name=name))
         self.replies.open()

@@ -3,19 +3,23 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from parlour.features.assistants.loop import Cited, loop
 from parlour.features.assistants.service import Agent, Assistant, Assistants
 from parlour.features.chat.log.live import LiveRun
-from parlour.features.chat.schemas import citation_json, meta_event, outcome_row
+from parlour.features.chat.log.telling import Telling
 from parlour.features.chat.store import sessions
 from parlour.features.chat.values import Outcome, Run, Send
 from parlour.features.context.window import Budget, build
+from parlour.features.moderation.masking.masker import Masker
+from parlour.features.moderation.masking.model import Masked
+from parlour.features.moderation.output import OutputGuard
+from parlour.features.moderation.service import Moderation
+from parlour.features.moderation.values import About, Finding, GuardEvent, Say
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.storage.database import WORKER, Database
 from parlour.llm.model import Chosen, Finish, Prompt, Text, Turn
@@ -23,8 +27,7 @@ from parlour.llm.orchestra.routing import Choice, Wish
 from parlour.llm.tokens import estimate_tokens, tokens_at_most
 from parlour.vocabulary.citation import Passage
 from parlour.vocabulary.errors import Unavailable
-from parlour.vocabulary.events import EventKind
-from parlour.vocabulary.messages import MessageRole
+from parlour.vocabulary.messages import FinishReason, MessageRole
 from parlour.vocabulary.principal import Principal
 
 STORAGE_RETRY_SECONDS = 0.5
@@ -50,13 +53,15 @@ class Answerer:
         database: Database,
         assistants: Assistants,
         knowledge: Lookup,
+        moderation: Moderation,
         budget: Budget,
         metrics: Metrics,
     ) -> None:
-        """Let ``assistants`` answer from what ``knowledge`` finds, within ``budget``."""
+        """Let ``assistants`` answer from what ``knowledge`` finds and ``moderation`` lets through."""
         self._database = database
         self._assistants = assistants
         self._knowledge = knowledge
+        self._moderation = moderation
         self._budget = budget
         self._metrics = metrics
 
@@ -66,40 +71,59 @@ class Answerer:
         return self._assistants.models.worst_case_usd(choice, prompt_tokens=self._budget.tokens)
 
     async def answer(self, run: Run, live: LiveRun, outcome: Outcome) -> None:
-        """Choose who answers, search, build the prompt, and let the agent speak into the log."""
-        turns = await self._history(run)
+        """Judge the message, choose who answers, search, build the prompt, and let the agent speak."""
+        telling = Telling(run, live, outcome, self._metrics)
         assistant = self._assistants.in_charge(run.assistant_id)
+        outcome.agent = assistant.name
+        findings: list[Finding] = []
+        masker = self._moderation.masker()
+        try:
+            turns = await self._history(run)
+            verdict = await self._moderation.check_input(turns[-1].content)
+            findings += verdict.findings
+            if verdict.blocked:
+                telling.say(verdict.sentence)
+                outcome.finish_reason = FinishReason.FILTERED
+                return
+            turns[-1] = replace(turns[-1], content=verdict.text)
+            await self._reply(run, telling, assistant, turns, findings, masker)
+        finally:
+            receipt = masker.receipt if masker is not None else None
+            about = About(run.person_id, run.session_id, run.user_message_id, run.id)
+            await self._moderation.record(about, findings, receipt)
+
+    async def _reply(
+        self,
+        run: Run,
+        telling: Telling,
+        assistant: Assistant,
+        turns: list[Turn],
+        findings: list[Finding],
+        masker: Masker | None,
+    ) -> None:
         asker = Principal(run.person_id, plan=run.plan, key_id=run.key_id)
         choice = self._choose(run.assistant_id, run.model, asker, turns[-1].content)
-        self._tell_choice(live, outcome, assistant.name, choice)
-        passages = await self._found(live, turns)
-        outcome.prompt = prompt = self._prompt(choice, assistant, turns, passages, partial=live.text)
-        live.append(EventKind.STATUS, {"stage": "waiting"})
+        first = choice.first.model
+        telling.chosen(Chosen(first.provider, first.name, choice.why))
+        passages, found = await self._moderation.check_passages(await self._found(telling, turns))
+        findings += found
+        outcome = telling.outcome
+        outcome.prompt = prompt = self._prompt(choice, assistant, turns, passages, partial=telling.text)
+        telling.stage("waiting")
+        tokens = bounded_tokens(prompt, self._budget.tokens)
         answering = self._assistants.models.answering(
-            replace(choice, prompt_tokens=bounded_tokens(prompt, self._budget.tokens)),
-            scope=run.person_id,
+            replace(choice, prompt_tokens=tokens), scope=run.person_id
         )
-        outcome.attempts = answering.ledger
+        model = Masked(answering, masker) if masker is not None else answering
+        heard = [turn.content for turn in turns if turn.role == "user"]
+        guard = self._moderation.guard_output(said=telling.text, heard=heard, masker=masker)
         try:
-            await self._speak(Agent(assistant.name, assistant.system_prompt, answering), run, live, outcome)
+            with guard or nullcontext():
+                await _speak(Agent(assistant.name, assistant.system_prompt, model), prompt, telling, guard)
         finally:
+            findings += guard.findings if guard is not None else ()
+            outcome.attempts += answering.ledger
             outcome.usage, outcome.cost_usd = answering.usage, answering.cost_usd
-
-    async def _speak(self, agent: Agent, run: Run, live: LiveRun, outcome: Outcome) -> None:
-        assert outcome.prompt is not None  # noqa: S101 - built a moment ago
-        async with aclosing(loop(agent, outcome.prompt)) as events:
-            async for event in events:
-                if isinstance(event, Text):
-                    if outcome.ttft_ms is None:
-                        self._first_word(run, outcome)
-                    live.append_text(event.content)
-                elif isinstance(event, Cited):
-                    outcome.citations.append(event.citation)
-                    live.append(EventKind.CITATION, citation_json(event.citation))
-                elif isinstance(event, Chosen):
-                    self._tell(live, outcome, event)
-                elif isinstance(event, Finish):
-                    outcome.finish_reason = event.reason
 
     def _choose(self, assistant_id: str, model: str | None, asker: Principal, text: str) -> Choice:
         models = self._assistants.models
@@ -113,21 +137,8 @@ class Answerer:
         )
         return models.choose(wish)
 
-    def _tell_choice(self, live: LiveRun, outcome: Outcome, agent: str, choice: Choice) -> None:
-        outcome.agent = agent
-        first = choice.first.model
-        self._tell(live, outcome, Chosen(first.provider, first.name, choice.why))
-
-    @staticmethod
-    def _tell(live: LiveRun, outcome: Outcome, chosen: Chosen) -> None:
-        """Tell readers who speaks from here on, unless they know."""
-        if (outcome.provider, outcome.model) == (chosen.provider, chosen.model):
-            return
-        outcome.provider, outcome.model, outcome.why = chosen.provider, chosen.model, chosen.why
-        live.append(*meta_event(outcome_row(outcome)))
-
-    async def _found(self, live: LiveRun, turns: Sequence[Turn]) -> tuple[Passage, ...]:
-        live.append(EventKind.STATUS, {"stage": "searching"})
+    async def _found(self, telling: Telling, turns: Sequence[Turn]) -> tuple[Passage, ...]:
+        telling.stage("searching")
         begun = time.perf_counter()
         earlier = [turn.content for turn in turns[:-1] if turn.role == "user"]
         passages = await self._knowledge.search(turns[-1].content, earlier=earlier)
@@ -153,6 +164,7 @@ class Answerer:
         return replace(prompt, max_tokens=reply)
 
     async def _history(self, run: Run) -> list[Turn]:
+        """Return what the model may know of what was said, the message to answer last."""
         rows = await patiently(
             lambda: self._database.read(
                 WORKER,
@@ -161,15 +173,51 @@ class Answerer:
                 ),
             )
         )
+        blocked = await self._moderation.blocked_messages(run.session_id) - {run.user_message_id}
         return [
-            Turn("user" if row.role == MessageRole.USER.value else "assistant", row.content)
+            Turn("user", self._recalled(row, run)) if _is_users(row) else Turn("assistant", row.content)
             for row in rows
-            if row.content
+            if row.content and row.id not in blocked
         ]
 
-    def _first_word(self, run: Run, outcome: Outcome) -> None:
-        outcome.ttft_ms = milliseconds_since(run.created_at)
-        self._metrics.first_token(outcome.provider or "", outcome.ttft_ms / 1000)
+    def _recalled(self, row: Any, run: Run) -> str:  # noqa: ANN401 - a row of the store
+        content: str = row.content
+        return content if row.id == run.user_message_id else self._moderation.recalled(content)
+
+
+async def _speak(agent: Agent, prompt: Prompt, telling: Telling, guard: OutputGuard | None) -> None:
+    """Let the agent speak, through the guard if there is one."""
+    async with aclosing(loop(agent, prompt)) as events:
+        async for event in events:
+            if isinstance(event, Text):
+                if guard is None:
+                    telling.say(event.content)
+                elif _ended_by(guard, guard.feed(event.content), telling):
+                    return
+            elif isinstance(event, Cited):
+                telling.cite(event.citation)
+            elif isinstance(event, Chosen):
+                telling.chosen(event)
+            elif isinstance(event, Finish):
+                telling.outcome.finish_reason = event.reason
+                if guard is not None:
+                    _ended_by(guard, await guard.end(), telling)
+
+
+def _ended_by(guard: OutputGuard, events: Sequence[GuardEvent], telling: Telling) -> bool:
+    """Show what the guard lets through and take back what it does not; tell whether it ended the answer."""
+    for event in events:
+        if isinstance(event, Say):
+            telling.say(event.text)
+        else:
+            telling.retract(event.length, event.reason)
+    if guard.over:
+        telling.outcome.finish_reason = FinishReason.FILTERED
+    return guard.over
+
+
+def _is_users(row: Any) -> bool:  # noqa: ANN401 - a row of the store
+    return bool(row.role == MessageRole.USER.value)
 
 
 def bounded_tokens(prompt: Prompt, most: int) -> int:
@@ -188,8 +236,3 @@ async def patiently(work: Callable[[], Coroutine[None, None, T]]) -> T:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(STORAGE_RETRY_SECONDS)
-
-
-def milliseconds_since(moment: datetime) -> int:
-    """Return how long ago a moment was, never less than nothing: clocks may be set."""
-    return max(0, round((datetime.now(UTC) - moment).total_seconds() * 1000))

@@ -20,6 +20,7 @@ from parlour.features.chat.schemas import (
 )
 from parlour.features.chat.service import Conversations
 from parlour.features.chat.values import Accepted, Page, Row, Run, SessionQuery
+from parlour.features.limits.guards import OpenAnswer
 from parlour.features.people.guards import Caller, Reader
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.web.json import JsonResponse
@@ -72,7 +73,11 @@ class _Shape:
 def _add_sends(router: APIRouter, replies: Replies, shape: _Shape) -> None:
     @router.post("")
     async def send(
-        request: Request, principal: Caller, body: SendBody, idempotency_key: IdempotencyKey = None
+        request: Request,
+        principal: Caller,
+        _open: OpenAnswer,
+        body: SendBody,
+        idempotency_key: IdempotencyKey = None,
     ) -> Response:
         """Send a message and get the reply, whole or streamed."""
         accepted = await replies.send(principal, _with_key(body, idempotency_key))
@@ -82,6 +87,7 @@ def _add_sends(router: APIRouter, replies: Replies, shape: _Shape) -> None:
     async def send_in_session(
         request: Request,
         principal: Caller,
+        _open: OpenAnswer,
         session_id: str,
         body: SendBody,
         idempotency_key: IdempotencyKey = None,
@@ -172,6 +178,7 @@ def _add_messages(router: APIRouter, conversations: Conversations, replies: Repl
     async def regenerate(
         request: Request,
         principal: Caller,
+        _open: OpenAnswer,
         message_id: str,
         body: RegenerateBody | None = None,
         idempotency_key: IdempotencyKey = None,
@@ -199,6 +206,7 @@ def _add_runs(router: APIRouter, replies: Replies, metrics: Metrics) -> None:
     async def events(
         request: Request,
         principal: Caller,
+        _open: OpenAnswer,
         run_id: str,
         last_event_id: LastEventId = None,
         after: Annotated[str | None, Query(max_length=64)] = None,

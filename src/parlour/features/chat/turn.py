@@ -14,7 +14,7 @@ from decimal import Decimal
 
 import structlog
 
-from parlour.features.chat.answer import Answerer, milliseconds_since, patiently
+from parlour.features.chat.answer import Answerer, patiently
 from parlour.features.chat.log.live import LiveRun
 from parlour.features.chat.log.reading import Log
 from parlour.features.chat.outcomes import describe_failure, settle
@@ -22,7 +22,15 @@ from parlour.features.chat.schemas import end_event, outcome_row, start_event
 from parlour.features.chat.store import accepting, runs
 from parlour.features.chat.store.accepting import RememberPerson, Transaction
 from parlour.features.chat.titles import first_words
-from parlour.features.chat.values import Accepted, Lease, LeaseLost, Outcome, Run, Send
+from parlour.features.chat.values import (
+    Accepted,
+    Lease,
+    LeaseLost,
+    Outcome,
+    Run,
+    Send,
+    milliseconds_since,
+)
 from parlour.features.limits.rates import Admission
 from parlour.features.limits.service import Limits
 from parlour.infra.observability.metrics import Metrics

@@ -1,7 +1,7 @@
 """Frozen values that the room's store, turn and routes hand to each other."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -114,3 +114,8 @@ class SessionQuery:
     page: Page
     text: str | None = None
     archived: bool = False
+
+
+def milliseconds_since(moment: datetime) -> int:
+    """Return how long ago a moment was, never less than nothing: clocks may be set."""
+    return max(0, round((datetime.now(UTC) - moment).total_seconds() * 1000))

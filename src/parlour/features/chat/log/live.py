@@ -61,6 +61,12 @@ class LiveRun:
         self._length += len(content)
         self.append(EventKind.TEXT, {"content": content})
 
+    def retract(self, length: int, reason: str) -> None:
+        """Take back all but the first ``length`` code points, and say why."""
+        kept = self.text[:length]
+        self._parts, self._length = [kept], len(kept)
+        self.append(EventKind.RETRACT, {"length": length, "reason": reason})
+
     def ending(self, kind: EventKind, data: Row) -> list[Entry]:
         """Return what is to be stored with the end: what is not yet, and the last event, still unseen."""
         place = Position(self.run.fence, self.shown + 1)

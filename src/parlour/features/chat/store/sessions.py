@@ -192,7 +192,7 @@ def ancestors(connection: Connection, session_id: str, message_id: str | None, l
 
 
 def history(connection: Connection, session_id: str, message_id: str, limit: int) -> list[Any]:
-    """Return ``role`` and ``content`` of what :func:`ancestors` returns: all that a model is told."""
+    """Return ``id``, ``role`` and ``content`` of what :func:`ancestors` returns: all that a model is told."""
     return _HISTORY.run(connection, {"session": session_id, "message": message_id, "limit": limit})
 
 
@@ -215,7 +215,7 @@ def _way(
 
 def _history() -> Prepared:
     way = _way(bindparam("session"), bindparam("message"), bindparam("limit", type_=Integer))
-    said = select(messages.c.role, messages.c.content).join(way, way.c.id == messages.c.id)
+    said = select(messages.c.id, messages.c.role, messages.c.content).join(way, way.c.id == messages.c.id)
     return Prepared(said.order_by(way.c.depth.desc()))
 
 
