@@ -22,7 +22,7 @@ HEADERS = {
 
 
 class EventStream(Response):
-    """Sends frames as they come; an empty frame is a heartbeat.
+    """Sends frames as they come; an empty frame is a heartbeat, one that ends in ``[DONE]`` is the last.
 
     It ends when the frames end, when the reader leaves, or when the reader stops reading. Whoever makes the
     frames is closed then and must not mind: nothing of the work behind them depends on this connection.
@@ -54,13 +54,22 @@ class EventStream(Response):
         try:
             async with aclosing(self._frames) as frames:
                 async for frame in frames:
-                    for piece in _pieces(frame):
-                        watch.begin()
-                        await send({"type": "http.response.body", "body": piece, "more_body": True})
-                        watch.end()
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+                    *pieces, last = _pieces(frame)
+                    for piece in pieces:
+                        await _send(piece, send, watch)
+                    if last.endswith(DONE):  # the end of the response goes out with it
+                        await _send(last, send, watch, more=False)
+                        return
+                    await _send(last, send, watch)
+            await _send(b"", send, watch, more=False)
         finally:
             watch.stop()
+
+
+async def _send(piece: bytes, send: Send, watch: "_Watch", *, more: bool = True) -> None:
+    watch.begin()
+    await send({"type": "http.response.body", "body": piece, "more_body": more})
+    watch.end()
 
 
 def _pieces(frame: bytes) -> Sequence[bytes]:

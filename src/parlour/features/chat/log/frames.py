@@ -7,7 +7,7 @@ from parlour.features.chat.log.live import StreamCut
 from parlour.features.chat.values import Run
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.web.sse import DONE
-from parlour.vocabulary.events import BEGINNING, Entry, EventKind, Position
+from parlour.vocabulary.events import BEGINNING, FINAL, Entry, EventKind, Position
 
 Follow = Callable[[Run, Position], AsyncGenerator[list[Entry], None]]
 
@@ -24,10 +24,11 @@ async def frames(follow: Follow, run: Run, after: Position, metrics: Metrics) ->
     try:
         async with aclosing(follow(run, after)) as batches:
             async for entries in batches:
-                if len(entries) == 1:
-                    yield entries[0].sse
-                else:
-                    yield b"".join(entry.sse for entry in entries)
+                frame = entries[0].sse if len(entries) == 1 else b"".join(entry.sse for entry in entries)
+                if entries and entries[-1].kind in FINAL:
+                    yield frame + DONE
+                    return
+                yield frame
         yield DONE
     except StreamCut:
         yield _DRAINING
