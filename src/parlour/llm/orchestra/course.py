@@ -144,7 +144,8 @@ class Course:
         call.failed(error, in_time=in_time)
         self._errors.append((call.candidate, error))
         self._said += call.said
-        if not self._said and self._retries is not None:
+        resting_now = self._breaker_of(call.candidate).state is State.OPEN
+        if not self._said and self._retries is not None and not resting_now:
             pause = self._retries.wait_after(error, others=self._somebody_else())
             if pause is not None and pause < self._time_left:
                 self._pause = pause
