@@ -12,7 +12,10 @@ import pytest
 from tests.architecture.sources import PACKAGE, ROOT, below, functions, named, parsed
 
 # module::function → the optional extra that is imported only where it is used
-OPTIONAL_EXTRAS: dict[str, str] = {}
+OPTIONAL_EXTRAS: dict[str, str] = {
+    "src/parlour/llm/tokens.py::_tokenizer": "exact-tokens: 66 MB for exact counts of OpenAI's tokens",
+    "src/parlour/wiring/limits.py::_counting_in_redis": "redis: 22 MB that only servers with Redis need",
+}
 
 # Importing must not open a connection, start a process, write a file or start a thread.
 IMPORT_EVERYTHING = """
