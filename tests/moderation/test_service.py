@@ -44,7 +44,7 @@ def moderation(
     """Return moderation to whom "casino" is against the rules."""
     return Moderation(
         policy=dataclasses.replace(POLICY, **policy),
-        database=Nowhere(),  # type: ignore[arg-type]
+        database=Nowhere(),
         rules=OwnRules(["casino"]),
         moderator=moderator,
         clock=clock or Clock(),
