@@ -6,12 +6,11 @@ from fastapi import APIRouter
 
 from parlour.entrypoints.cli import serving
 from parlour.entrypoints.http.application import build_http
-from parlour.features.limits.addresses import group_of
 from parlour.features.people.guards import AnyCaller
 from parlour.features.people.service import Entrance
 from parlour.features.people.tokens import Tokens
 from parlour.infra.observability.metrics import Metrics
-from parlour.infra.web.addresses import client_address, networks
+from parlour.infra.web.addresses import client_address, group_of, networks
 from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.principal import Principal
 

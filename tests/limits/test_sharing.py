@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Column, Connection, Table, update
 
 from parlour.features.limits.sharing import BreakerWords, Servers, share_of
+from parlour.features.limits.tables import breakers, servers
 from parlour.infra.storage.database import WORKER, Database
 from parlour.llm.orchestra.breaker import State, Transition
 
@@ -17,14 +18,15 @@ OPEN = Transition("openai", "gpt", State.OPEN, 10.0, 2)
 async def let_pass(database: Database, seconds: float) -> None:
     """Turn every moment in the database back, as if time had passed."""
 
-    def work(connection: object) -> None:
-        milliseconds = round(seconds * 1000)
-        for table, columns in (
-            ("servers", ("seen_at",)),
-            ("breakers", ("until", "claimed_until", "changed_at")),
-        ):
-            changes = ", ".join(f"{column} = {column} - {milliseconds}" for column in columns)
-            connection.execute(text(f"UPDATE {table} SET {changes}"))  # type: ignore[attr-defined]
+    earlier = round(seconds * 1000)
+    changes: list[tuple[Table, list[Column[int]]]] = [
+        (servers, [servers.c.seen_at]),
+        (breakers, [breakers.c.until, breakers.c.claimed_until, breakers.c.changed_at]),
+    ]
+
+    def work(connection: Connection) -> None:
+        for table, columns in changes:
+            connection.execute(update(table).values({column.name: column - earlier for column in columns}))
 
     await database.write(WORKER, work)
 

@@ -24,6 +24,7 @@ from parlour.features.chat.schemas import (
 )
 from parlour.features.chat.service import Conversations
 from parlour.features.chat.values import Run
+from parlour.features.limits.guards import OpenAnswer
 from parlour.features.people.guards import CookieCaller, CookieReader
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.web.json import JsonResponse
@@ -77,7 +78,7 @@ def routes(conversations: Conversations, replies: Replies, metrics: Metrics) -> 
 
 def _add_streams(router: APIRouter, replies: Replies, metrics: Metrics) -> None:
     @router.post("/chat/stream")
-    async def stream(principal: CookieCaller, body: _SaidOrLines) -> Response:
+    async def stream(principal: CookieCaller, _open: OpenAnswer, body: _SaidOrLines) -> Response:
         """Send a message, or the last user message of several, and stream the reply's text."""
         send = _send(_newest(body), body.sessionId)
         accepted = await replies.send(principal, send)
@@ -86,6 +87,7 @@ def _add_streams(router: APIRouter, replies: Replies, metrics: Metrics) -> None:
     @router.get("/chat/stream")
     async def stream_by_address(
         principal: CookieCaller,
+        _open: OpenAnswer,
         message: Annotated[Plain, Query(max_length=100_000)] = "",
         session_id: Annotated[str | None, Query(alias="sessionId", max_length=64)] = None,
         last_event_id: Annotated[str | None, Header()] = None,
@@ -101,7 +103,7 @@ def _add_streams(router: APIRouter, replies: Replies, metrics: Metrics) -> None:
         return EventStream(_introduced(replies, accepted.run, metrics))
 
     @router.post("/chat/{session_id}")
-    async def send(principal: CookieCaller, session_id: str, body: _Said) -> Response:
+    async def send(principal: CookieCaller, _open: OpenAnswer, session_id: str, body: _Said) -> Response:
         """Send a message in a session and stream the reply's text."""
         accepted = await replies.send(principal, _send(body.message, session_id))
         return EventStream(_plain(replies, accepted.run, BEGINNING, metrics))

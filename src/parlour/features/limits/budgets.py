@@ -13,11 +13,11 @@ from typing import Final
 
 import structlog
 
-from parlour.features.limits.addresses import group_of
 from parlour.features.limits.plans import Plans
 from parlour.features.limits.store import ledger, money
 from parlour.features.limits.store.money import Transaction
 from parlour.features.limits.values import Answered, Place
+from parlour.infra.web.addresses import group_of
 from parlour.vocabulary.attempt import Attempt, AttemptStatus
 from parlour.vocabulary.errors import OverBudget
 from parlour.vocabulary.principal import Principal, Role

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-from parlour.features.limits.addresses import group_of
 from parlour.features.limits.counting.tally import Charge, Counting, Tally
 from parlour.features.limits.headers import openai_headers, ratelimit_headers
 from parlour.features.limits.plans import Plans
+from parlour.infra.web.addresses import group_of
 from parlour.vocabulary.allowance import Allowance, Resource
 from parlour.vocabulary.errors import TooMany
 from parlour.vocabulary.principal import Principal, Role

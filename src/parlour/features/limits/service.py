@@ -1,6 +1,8 @@
 """What people may use: the one thing that other rooms and doors ask."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -9,16 +11,18 @@ from parlour.features.limits.budgets import Budgets
 from parlour.features.limits.plans import Plans
 from parlour.features.limits.rates import Admission, Rates
 from parlour.features.limits.store import ledger, money
-from parlour.features.limits.store.money import Transaction
+from parlour.features.limits.store.money import Standing, Transaction
 from parlour.features.limits.streams import Streams
-from parlour.features.limits.values import Completion, Row, UsageQuery
+from parlour.features.limits.values import Completion, Place, Row, UsageQuery
 from parlour.infra.storage.database import WORKER, Database
 from parlour.vocabulary.attempt import Attempt
-from parlour.vocabulary.errors import Forbidden, NotFound, SessionFull
-from parlour.vocabulary.ids import new_id
+from parlour.vocabulary.errors import Forbidden, NotFound, SessionFull, Unavailable
+from parlour.vocabulary.ids import is_id, new_id
 from parlour.vocabulary.principal import Principal, Role
 
 COMPLETION_LIFETIME: Final = timedelta(minutes=15)  # well beyond the longest time-out of a whole answer
+
+SWEEP_SECONDS: Final = 60.0
 
 RememberPerson = Callable[[Transaction, Principal, datetime], None]
 
@@ -111,6 +115,8 @@ class Limits:
 
     async def attempts(self, principal: Principal, message_id: str) -> list[Row]:
         """Return the ledger of one answer; operators may see anybody's. Raises NotFound without one."""
+        if not is_id(message_id):
+            raise NotFound
         whose = None if principal.role.includes(Role.OPERATOR) else principal.person_id
         rows = await self._database.read(
             principal, lambda connection: ledger.of_message(connection, message_id, person_id=whose)
@@ -122,6 +128,23 @@ class Limits:
     async def usage(self, principal: Principal, query: UsageQuery) -> list[Row]:
         """Return sums over what was used."""
         return await self._database.read(principal, lambda connection: ledger.usage(connection, query))
+
+    async def own_budgets(self, principal: Principal) -> list[tuple[Place, Standing | None]]:
+        """Return one's own budgets of this day and month, with what is spent and reserved where anything is.
+
+        Visitors see no figures: theirs say what the owner pays for strangers.
+        """
+        places = self.budgets.places(principal, None, self._now())
+        own = [place for place in places if place.scope == "person" and principal.role is not Role.VISITOR]
+        found = await self._database.read(principal, lambda connection: money.standing(connection, own))
+        return [(place, found.get(place[:3])) for place in own]
+
+    async def keep_sweeping(self) -> None:
+        """Sweep now and then, for as long as the server lives."""
+        while True:
+            with suppress(Unavailable):  # then later
+                await self.sweep()
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> None:
         """Settle what nobody settled in time, and forget budgets of long ago."""

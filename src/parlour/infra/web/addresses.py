@@ -1,4 +1,4 @@
-"""Where a request really comes from, when reverse proxies stand between (D9).
+"""Where a request really comes from, when reverse proxies stand between (D9), and which addresses are one.
 
 ``X-Forwarded-For`` is written by whoever sends the request, so only what our own proxies appended is worth
 anything: it is read from the right, for as long as the one who appended is one of them.
@@ -9,6 +9,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Address = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
+
+UNKNOWN = "unknown"
 
 
 def networks(text: str) -> Networks:
@@ -32,6 +34,20 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Networks) -
             break
         address = before
     return str(address)
+
+
+def group_of(address: str) -> str:
+    """Return what stands for all addresses that one visitor can easily change between.
+
+    A household or a server has a whole /64 of IPv6 addresses, but only one of IPv4. An address that cannot
+    be read counts together with all others that cannot.
+    """
+    found = _address(address)
+    if found is None:
+        return UNKNOWN
+    if isinstance(found, IPv6Address):
+        return str(IPv6Network((int(found), 64), strict=False))
+    return str(found)
 
 
 def _address(text: str) -> Address | None:

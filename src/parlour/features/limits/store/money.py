@@ -20,6 +20,9 @@ from parlour.infra.storage.schema import Dollars
 Transaction = Connection
 """What a unit of work runs on, as others hand it in."""
 
+Standing = tuple[Decimal, Decimal]
+"""What is spent, and what is reserved."""
+
 SWEEP_AT_ONCE = 500
 KEPT_DAYS = 62  # of budgets that have passed: the month before stays readable
 KEPT_ADDRESS_DAYS = 1  # nobody's address is kept longer than its budget runs
@@ -171,19 +174,15 @@ def _day(moment: datetime) -> str:
     return moment.date().isoformat()
 
 
-def standing(
-    connection: Connection, places: Sequence[Place]
-) -> dict[tuple[str, str, str], tuple[Decimal, Decimal]]:
-    """Return what is spent and what is reserved in each of the places where there is anything."""
+def standing(connection: Connection, places: Sequence[Place]) -> dict[tuple[str, str, str], Standing]:
+    """Return how each of the places stands where there is anything."""
     found = {}
-    for place in places:
+    for scope, subject, period, *_ in places:
         row = connection.execute(
             select(spendings.c.spent, spendings.c.reserved).where(
-                spendings.c.scope == place.scope,
-                spendings.c.subject == place.subject,
-                spendings.c.period == place.period,
+                spendings.c.scope == scope, spendings.c.subject == subject, spendings.c.period == period
             )
         ).one_or_none()
         if row is not None:
-            found[place[:3]] = (row.spent, row.reserved)
+            found[scope, subject, period] = (row.spent, row.reserved)
     return found
