@@ -31,6 +31,7 @@ def create_app(settings: Settings, announce: Callable[[str], None] | None = None
             completions=parlour.completions,
             embedding=parlour.embedding,
             people=parlour.people,
+            limits=parlour.limits,
             metrics=parlour.metrics,
             rests_on=parlour.rests_on,
         ),
@@ -44,6 +45,7 @@ def create_app(settings: Settings, announce: Callable[[str], None] | None = None
         draining=lambda: parlour.draining,
         lifespan=lifespan,
     )
+    app.state.streams = parlour.limits.streams
     app.state.parlour = parlour
     return app
 

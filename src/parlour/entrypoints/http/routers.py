@@ -13,6 +13,8 @@ from parlour.features.assistants.service import Assistants
 from parlour.features.chat import routes as chat_routes
 from parlour.features.chat.replies import Replies
 from parlour.features.chat.service import Conversations
+from parlour.features.limits import routes as limit_routes
+from parlour.features.limits.service import Limits
 from parlour.features.people import routes as people_routes
 from parlour.features.people.service import People
 from parlour.infra.observability.metrics import Metrics
@@ -26,6 +28,7 @@ def all_routers(
     completions: Completions,
     embedding: Embedding,
     people: People,
+    limits: Limits,
     metrics: Metrics,
     rests_on: Callable[[], str],
 ) -> list[APIRouter]:
@@ -34,6 +37,7 @@ def all_routers(
         chat_routes.routes(conversations, replies, metrics),
         assistant_routes.routes(assistants, rests_on),
         people_routes.routes(people),
+        limit_routes.routes(limits),
         openai_routes.routes(
             replies=replies,
             assistants=assistants,
