@@ -26,6 +26,7 @@ OPEN = {
     "POST /api/visitors",
     "POST /api/sign-in",
     "GET /api/assistants",
+    "GET /api/models",
     "GET /livez",
     "GET /readyz",
     "GET /health",

@@ -115,7 +115,7 @@ class _Exchange:
             headers.append((b"x-request-id", self.request_id.encode()))
             headers.extend(_SECURITY_HEADERS)
             headers.extend(self._scope.get(HEADERS_KEY, ()))
-            if self._scope["path"].startswith("/api") and not any(
+            if self._scope["path"].startswith(("/api", "/v1/")) and not any(
                 name == b"cache-control" for name, _ in headers
             ):
                 headers.append((b"cache-control", b"no-store"))

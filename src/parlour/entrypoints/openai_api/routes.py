@@ -171,7 +171,8 @@ class _AskedAssistants:
         self, request: Request, principal: Principal, body: ChatBody, accepted: Accepted
     ) -> Response:
         run = accepted.run
-        headers = {"X-Session-Id": run.session_id}
+        headers = {} if accepted.admission is None else accepted.admission.openai_headers()
+        headers["X-Session-Id"] = run.session_id
         if accepted.replayed:
             headers["Idempotent-Replayed"] = "true"
         if body.stream:
