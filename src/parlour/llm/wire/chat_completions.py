@@ -87,9 +87,8 @@ class ChatStream(EventAnswer):
             choice = orjson.loads(event.data)["choices"][0]
             delta = choice["delta"]
             piece = delta["content"]
-            simple = choice.get("finish_reason") is None and not (
-                event.name or choice.get("index") or delta.get("tool_calls") or delta.get("function_call")
-            )
+            alone = len(delta) == 1 or not (delta.get("tool_calls") or delta.get("function_call"))
+            simple = alone and choice.get("finish_reason") is None and not (event.name or choice.get("index"))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             simple = False
         if simple and piece and type(piece) is str and self.finish is None:
