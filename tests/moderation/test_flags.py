@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx2
 import pytest
@@ -199,7 +198,7 @@ async def test_wrong_questions_are_refused(
     operator: dict[str, str],
     method: str,
     path: str,
-    body: Any,
+    body: object,
     status: int,
 ) -> None:
     answer = await client.request(method, f"/api/admin/flags{path}", json=body, headers=operator)

@@ -8,10 +8,12 @@ import pytest
 
 from parlour.features.moderation.masking.masker import Masker
 from parlour.features.moderation.masking.model import Masked
+from parlour.features.moderation.masking.personal import ALL_KINDS
 from parlour.llm.model import Chosen, Finish, ModelEvent, Prompt, Sources, Text, ToolCall, Turn
 from parlour.vocabulary.citation import Passage
 from parlour.vocabulary.errors import Unreachable
 from parlour.vocabulary.messages import FinishReason
+from tests.moderation.test_service import moderation
 
 pytestmark = pytest.mark.anyio
 
@@ -117,6 +119,12 @@ async def test_sources_are_the_originals_and_the_name_follows_a_fallback() -> No
     masked = inner.prompts[0].passages
     again = Masked(Scripted(Sources(masked), Finish(FinishReason.STOP)), Masker())
     assert (await answered(again, prompt(Turn("user", "Hi"))))[0] == Sources((PASSAGE,))
+
+
+def test_a_model_is_wrapped_only_where_something_is_masked() -> None:
+    inner = Scripted()
+    assert moderation().masked(inner) is inner
+    assert isinstance(moderation(masks=ALL_KINDS).masked(inner), Masked)
 
 
 async def test_closing_the_answer_closes_the_model() -> None:

@@ -147,6 +147,18 @@ async def test_the_last_sentence_needs_no_full_stop() -> None:
     assert reader.retractions == 1
 
 
+async def test_an_answer_that_broke_off_in_a_bad_sentence_does_not_keep_it() -> None:
+    with guard() as watching:
+        watching.feed(f"{GOOD}This is awful")
+        assert watching.broke_off() == [Retract(len(GOOD)), Say(f"\n\n{REFUSAL}")]
+    with guard() as watching:
+        watching.feed(f"{GOOD}This is")
+        assert watching.broke_off() == []
+    with guard(hold=True) as watching:
+        watching.feed("This is awful")
+        assert watching.broke_off() == [], "what is held is not shown"
+
+
 async def test_to_flag_is_only_to_write_it_down() -> None:
     watching = guard(Action.FLAG)
     reader = await relay(watching, [GOOD, BAD, BAD])

@@ -116,17 +116,22 @@ class OutputGuard:
 
     async def end(self) -> list[GuardEvent]:
         """Judge what is left, and wait for the judgements that are still being made."""
-        events: list[GuardEvent] = []
-        if self._open and not self.over:
-            last = _Sentence(self._open, self._start, self._before)
-            self._open = ""
-            events += self._judged(last, "")
+        events = [] if self.over else self._judge_rest()
         while not self.over and (self._asked or self._unjudged):
             self._ask()
             if self._asking is not None:
                 await asyncio.wait([self._asking])  # a judge raises nothing, and knows its own time limit
             events += self._heard()
         return events
+
+    def broke_off(self) -> list[GuardEvent]:
+        """Judge, by local rules alone, the sentence in which an answer was stopped or failed."""
+        return [] if self.over or self._hold else self._judge_rest()
+
+    def _judge_rest(self) -> list[GuardEvent]:
+        last = _Sentence(self._open, self._start, self._before)
+        self._open = ""
+        return self._judged(last, "") if last.text else []
 
     def _ended(self) -> Iterator[_Sentence]:
         while (end := self._next_end()) is not None:

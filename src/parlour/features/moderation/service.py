@@ -18,6 +18,7 @@ import structlog
 
 from parlour.features.moderation import store
 from parlour.features.moderation.masking.masker import Masker
+from parlour.features.moderation.masking.model import Masked
 from parlour.features.moderation.masking.personal import Kind
 from parlour.features.moderation.output import OutputGuard
 from parlour.features.moderation.rules.cues import InjectionCues, KeyCues
@@ -32,6 +33,7 @@ from parlour.features.moderation.values import (
     Verdict,
 )
 from parlour.infra.storage.database import WORKER, Database
+from parlour.llm.model import Model
 from parlour.vocabulary.citation import Passage
 from parlour.vocabulary.errors import FieldError, InvalidInput, NotFound, ProviderError
 from parlour.vocabulary.ids import is_id
@@ -122,6 +124,11 @@ class Moderation:
     def masker(self) -> Masker | None:
         """Return what masks one prompt and its answer, None when nothing is masked."""
         return Masker(self._policy.masks) if self._policy.masks else None
+
+    def masked(self, model: Model) -> Model:
+        """Return ``model`` as one that gets no personal data to see, for one prompt."""
+        masker = self.masker()
+        return model if masker is None else Masked(model, masker)
 
     async def check_input(self, text: str) -> Verdict:
         """Judge a person's message before anything is made of it."""
