@@ -68,21 +68,21 @@ class PlanSettings(Section):
     """A table ``[plans.<name>]``: what its people may use, where that differs from everybody else's."""
 
     requests_per_minute: int | None = Field(
-        None, description="Messages per minute.", examples=["600"], ge=1, le=10_000_000
+        default=None, description="Messages per minute.", examples=["600"], ge=1, le=10_000_000
     )
     tokens_per_minute: int | None = Field(
-        None, description="Tokens per minute.", examples=["1000000"], ge=1, le=1_000_000_000_000
+        default=None, description="Tokens per minute.", examples=["1000000"], ge=1, le=1_000_000_000_000
     )
     models: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(
-        (),
+        default=(),
         description="The only models that may be asked: ids, or patterns with `*`. Unset: all.",
         examples=['["openai/gpt-5-mini", "ollama/*"]'],
     )
     budget_day: Decimal | None = Field(
-        None, description="US dollars a day for each person.", examples=["5.00"], gt=0
+        default=None, description="US dollars a day for each person.", examples=["5.00"], gt=0
     )
     budget_month: Decimal | None = Field(
-        None, description="US dollars a month for each person.", examples=["50.00"], gt=0
+        default=None, description="US dollars a month for each person.", examples=["50.00"], gt=0
     )
 
 
@@ -92,7 +92,7 @@ class PriceSettings(Section):
     input: Decimal = Field(description="US dollars for a million tokens in.", examples=["0.25"], ge=0)
     output: Decimal = Field(description="US dollars for a million tokens out.", examples=["2.00"], ge=0)
     cached: Decimal | None = Field(
-        None,
+        default=None,
         description="The same for tokens read from the provider's cache. Unset: as any other input.",
         examples=["0.025"],
         ge=0,
