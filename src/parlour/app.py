@@ -32,6 +32,7 @@ def create_app(settings: Settings, announce: Callable[[str], None] | None = None
             embedding=parlour.embedding,
             people=parlour.people,
             limits=parlour.limits,
+            moderation=parlour.moderation,
             metrics=parlour.metrics,
             rests_on=parlour.rests_on,
         ),

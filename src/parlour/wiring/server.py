@@ -35,6 +35,7 @@ from parlour.infra.storage.migrating import SchemaTooNew
 from parlour.infra.storage.opening import ServerLock, embedded_file, open_database
 from parlour.infra.storage.space import SpaceCheck
 from parlour.infra.supervision import supervise
+from parlour.llm.model import Model
 from parlour.llm.orchestra.breaker import State
 from parlour.llm.orchestra.breakers import Breakers
 from parlour.settings import Settings
@@ -106,7 +107,7 @@ class Parlour:
         log = Log(self.database)
         self._log_of_runs = log
         self.journal = Journal(self.database, log, lease, self.metrics)
-        self.titles = Titles(self.database, lambda: self.shelf.small)
+        self.titles = Titles(self.database, self._small_model)
         self.turns = Turns(
             database=self.database,
             log=log,
@@ -142,6 +143,10 @@ class Parlour:
             assistants=self.assistants,
             message_limit=settings.chat.message_limit,
         )
+
+    def _small_model(self) -> Model | None:
+        small = self.shelf.small
+        return None if small is None else self.moderation.masked(small)
 
     def checks(self) -> Sequence[HealthCheck]:
         """Return what ``/health`` looks at."""

@@ -15,6 +15,8 @@ from parlour.features.chat.replies import Replies
 from parlour.features.chat.service import Conversations
 from parlour.features.limits import routes as limit_routes
 from parlour.features.limits.service import Limits
+from parlour.features.moderation import routes as moderation_routes
+from parlour.features.moderation.service import Moderation
 from parlour.features.people import routes as people_routes
 from parlour.features.people.service import People
 from parlour.infra.observability.metrics import Metrics
@@ -29,6 +31,7 @@ def all_routers(
     embedding: Embedding,
     people: People,
     limits: Limits,
+    moderation: Moderation,
     metrics: Metrics,
     rests_on: Callable[[], str],
 ) -> list[APIRouter]:
@@ -38,6 +41,7 @@ def all_routers(
         assistant_routes.routes(assistants, rests_on),
         people_routes.routes(people),
         limit_routes.routes(limits),
+        moderation_routes.routes(moderation),
         openai_routes.routes(
             replies=replies,
             assistants=assistants,

@@ -10,7 +10,7 @@ from parlour.features.chat.values import Outcome, Run
 from parlour.infra.storage.database import WORKER, Database
 from parlour.llm.model import Model, Prompt, Text, Turn
 from parlour.vocabulary.errors import ParlourError
-from parlour.vocabulary.messages import MessageRole, Status
+from parlour.vocabulary.messages import FinishReason, MessageRole, Status
 
 LONGEST = 60
 
@@ -45,6 +45,8 @@ class Titles:
         model = self._model()
         if model is None or outcome.status is not Status.COMPLETED:
             return
+        if outcome.finish_reason is FinishReason.FILTERED:
+            return  # what moderation stopped goes to no other model
         if outcome.prompt is not None and len(outcome.prompt.turns) > 1:
             return  # not the first one, without asking the database
         try:
