@@ -14,6 +14,7 @@ from parlour.settings.limits import BudgetSettings, LimitSettings, PlanSettings,
 from parlour.settings.moderation import ModerationSettings
 from parlour.settings.providers import (
     AnthropicSettings,
+    CacheSettings,
     CompatibleSettings,
     GeminiSettings,
     ModelSettings,
@@ -235,6 +236,7 @@ class Settings(BaseSettings):
     gemini: GeminiSettings = GeminiSettings()
     ollama: OllamaSettings = OllamaSettings()
     compatible: CompatibleSettings = CompatibleSettings()
+    cache: CacheSettings = CacheSettings()
     limits: LimitSettings = LimitSettings()
     budgets: BudgetSettings = BudgetSettings()
     moderation: ModerationSettings = ModerationSettings()

@@ -147,6 +147,31 @@ class ModelSettings(Section):
         return value
 
 
+class CacheSettings(Section):
+    """Answers that are given again to who asks exactly the same."""
+
+    enabled: bool = setting(
+        default=False,
+        env="PARLOUR_CACHE",
+        meaning=(
+            "Whether an answer is given again when the whole prompt is the same. It stays with its person "
+            "unless the prompt is a first question without personal data."
+        ),
+        example="on",
+    )
+    seconds: int = setting(
+        3600, env="PARLOUR_CACHE_SECONDS", meaning="How long an answer is kept.", example="3600", ge=1
+    )
+    megabytes: int = setting(
+        16,
+        env="PARLOUR_CACHE_MEGABYTES",
+        meaning="How much memory kept answers may take.",
+        example="16",
+        ge=1,
+        le=16_384,
+    )
+
+
 class ProviderSettings(Section):
     """What every provider has; ``base_url`` and ``model`` are declared by each."""
 

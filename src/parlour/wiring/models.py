@@ -15,6 +15,7 @@ from parlour.llm.cost import Price, Prices
 from parlour.llm.embeddings import Embedder
 from parlour.llm.model import Model
 from parlour.llm.orchestra.breakers import Breakers
+from parlour.llm.orchestra.cached import ResponseCache
 from parlour.llm.orchestra.fallback import Orchestra
 from parlour.llm.orchestra.profile import profile_of
 from parlour.llm.orchestra.routing import Candidate, Policy
@@ -62,6 +63,7 @@ class ModelShelf:
             breakers=breakers,
             prices=prices,
             timeouts=self._timeouts,
+            cache=_cache(settings),
             heard=metrics.attempt,
         )
         self._session: Session | None = None
@@ -70,7 +72,12 @@ class ModelShelf:
             self._orchestra,
             policy=_policy(settings),
             prices=prices,
-            terms=Terms(limits.reply_tokens, limits.cost_ceiling, priced=settings.has_budgets),
+            terms=Terms(
+                limits.reply_tokens,
+                limits.cost_ceiling,
+                priced=settings.has_budgets,
+                cached=settings.cache.enabled,
+            ),
             allowed=allowed,
         )
         self.embedders: list[Embedder] = []
@@ -177,6 +184,13 @@ _KINDS: dict[str, Callable[..., Model]] = {
     "compatible": OpenAICompatible,
     "ollama": Ollama,
 }
+
+
+def _cache(settings: Settings) -> ResponseCache | None:
+    wanted = settings.cache
+    if not wanted.enabled:
+        return None
+    return ResponseCache(most_bytes=wanted.megabytes * 1_000_000, seconds=wanted.seconds)
 
 
 def _policy(settings: Settings) -> Policy:

@@ -9,6 +9,7 @@ from parlour.llm.orchestra.breaker import BreakerState, State
 from parlour.llm.orchestra.fallback import Answering, Orchestra
 from parlour.llm.orchestra.routing import AUTOMATIC, BUILTIN, Candidate, Choice, Policy, Router, Wish
 from parlour.vocabulary.principal import Principal
+from parlour.vocabulary.usage import Usage
 
 Allowed = Callable[[Principal, Sequence[str]], frozenset[str] | None]
 """Returns those models, as ``provider/name``, that a person may ask; None for all of them."""
@@ -18,12 +19,14 @@ Allowed = Callable[[Principal, Sequence[str]], frozenset[str] | None]
 class Terms:
     """The operator's terms for every answer: its most tokens, its most US dollars.
 
-    ``priced``: there are budgets, so only models whose price is known may answer.
+    ``priced``: there are budgets, so only models whose price is known may answer. ``cached``:
+    answers are kept, and given again to who asks the same.
     """
 
     reply_tokens: int = 8_192
     ceiling: Decimal | None = None
     priced: bool = False
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,10 @@ class Models:
         """Return the most that an answer can cost. The choice was made among models of known prices."""
         worst = self._router.worst_case_usd(choice, prompt_tokens, self.terms.reply_tokens)
         return Decimal(0) if worst is None else worst
+
+    def cost_usd(self, provider: str, model: str, usage: Usage) -> Decimal | None:
+        """Return what a call cost; None where its price is unknown."""
+        return self._prices.cost_usd(provider, model, usage)
 
     def offered(self, principal: Principal | None) -> list[Offer]:
         """Return the models that a person can choose from; everybody's, where nobody is known."""

@@ -23,13 +23,16 @@ from parlour.features.moderation.values import About, Finding, GuardEvent, Say
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.storage.database import WORKER, Database
 from parlour.llm.model import Chosen, Finish, Prompt, Text, Turn
+from parlour.llm.orchestra.ledger import estimated_usage
 from parlour.llm.orchestra.routing import Choice, Wish
 from parlour.llm.tokens import estimate_tokens, tokens_at_most
+from parlour.vocabulary.attempt import Attempt, AttemptStatus
 from parlour.vocabulary.citation import Passage
 from parlour.vocabulary.errors import Unavailable
 from parlour.vocabulary.messages import FinishReason, MessageRole
 from parlour.vocabulary.principal import Principal
 
+SHARED = "shared"  # whose kept answers nobody owns
 STORAGE_RETRY_SECONDS = 0.5
 STORAGE_PATIENCE_SECONDS = 30.0  # P-21: an answer waits so long in memory for a database that is away
 
@@ -109,10 +112,11 @@ class Answerer:
         findings += found
         outcome = telling.outcome
         outcome.prompt = prompt = self._prompt(choice, assistant, turns, passages, partial=telling.text)
+        outcome.attempts = self._lost(run, outcome, prompt)
         telling.stage("waiting")
         tokens = bounded_tokens(prompt, self._budget.tokens)
         answering = self._assistants.models.answering(
-            replace(choice, prompt_tokens=tokens), scope=run.person_id
+            replace(choice, prompt_tokens=tokens), scope=self._scope(run, prompt)
         )
         model = Masked(answering, masker) if masker is not None else answering
         heard = [turn.content for turn in turns if turn.role == "user"]
@@ -162,6 +166,34 @@ class Answerer:
             system=assistant.system_prompt, turns=turns, passages=passages, budget=budget, partial=partial
         )
         return replace(prompt, max_tokens=reply)
+
+    def _scope(self, run: Run, prompt: Prompt) -> str | None:
+        """Return whose kept answers may be given: everybody's to a first question without personal data."""
+        if not self._assistants.models.terms.cached:
+            return None
+        alone = len(prompt.turns) == 1 and Masker().mask(prompt.turns[0].content) == prompt.turns[0].content
+        return SHARED if alone else run.person_id
+
+    def _lost(self, run: Run, outcome: Outcome, prompt: Prompt) -> list[Attempt]:
+        """Return the ledger's lines for calls that died with their process; their usage is an estimate."""
+        lines = []
+        for number, asked in enumerate(outcome.lost, start=1):
+            said = prompt.partial if number == len(outcome.lost) else ""
+            usage = estimated_usage(replace(prompt, partial=""), said)
+            lines.append(
+                Attempt(
+                    provider=asked.provider,
+                    model=asked.model,
+                    status=AttemptStatus.LOST,
+                    why=asked.why,
+                    started_at=run.created_at,
+                    usage=usage,
+                    cost_usd=self._assistants.models.cost_usd(asked.provider, asked.model, usage),
+                    error="lost",
+                    cause="the process that made this call ended before the answer did",
+                )
+            )
+        return lines
 
     async def _history(self, run: Run) -> list[Turn]:
         """Return what the model may know of what was said, the message to answer last."""

@@ -207,7 +207,9 @@ class Turns:
         outcome = Outcome()
         try:
             if live is None:
-                live = self._log.open(run, await patiently(lambda: self._log.stored_text(run)))
+                kept = await patiently(lambda: self._log.kept(run))
+                live = self._log.open(run, kept.text)
+                outcome.lost = list(kept.asked.values())
             self._begin_log(run, live)
             await self._answerer.answer(run, live, outcome)
         except asyncio.CancelledError:

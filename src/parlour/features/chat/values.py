@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from parlour.features.limits.rates import Admission
-from parlour.llm.model import Prompt, Turn
+from parlour.llm.model import Chosen, Prompt, Turn
 from parlour.vocabulary.attempt import Attempt
 from parlour.vocabulary.citation import Citation
 from parlour.vocabulary.errors import ParlourError
@@ -84,6 +84,7 @@ class Outcome:
     why: str | None = None
     citations: list[Citation] = field(default_factory=list)
     prompt: Prompt | None = None  # what the model was told, once it was
+    lost: list[Chosen] = field(default_factory=list)  # whom earlier owners were asking when they died
     attempts: list[Attempt] = field(default_factory=list)  # every call that was made for it
     usage: Usage | None = None
     cost_usd: Decimal | None = None

@@ -83,7 +83,7 @@ class Metrics:
         )
         self._attempts = Counter(
             "parlour_model_calls",
-            "Calls to models by provider, model and how they ended.",
+            "Calls to models by provider, model and how they ended; cached: spared by a kept answer.",
             ("provider", "model", "status"),
             registry=self.registry,
         )
@@ -166,7 +166,8 @@ class Metrics:
 
     def attempt(self, attempt: Attempt) -> None:
         """A call to a model has ended, or was not made."""
-        self._attempts.labels(attempt.provider, attempt.model, attempt.status.value).inc()
+        status = "cached" if attempt.cached else attempt.status.value
+        self._attempts.labels(attempt.provider, attempt.model, status).inc()
         if attempt.cost_usd:
             self._cost.labels(attempt.provider, attempt.model).inc(float(attempt.cost_usd))
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -11,11 +12,20 @@ from parlour.features.chat.schemas import retold
 from parlour.features.chat.store import runs, sessions
 from parlour.features.chat.values import Run
 from parlour.infra.storage.database import WORKER, Database
+from parlour.llm.model import Chosen
 from parlour.vocabulary.events import BEGINNING, FINAL, Entry, EventKind, Position, text_after
 from parlour.vocabulary.messages import Status
 
 POLL_SECONDS = 0.2  # how far a reader may lag behind a run that lives in another process
 AFTER_THE_LOG = 999_999_000  # places of events that are told from the stored message, its log being gone
+
+
+@dataclass(slots=True)
+class Kept:
+    """What earlier owners left: the text, and by fence which model each of them was asking."""
+
+    text: str = ""
+    asked: dict[int, Chosen] = field(default_factory=dict)
 
 
 class Log:
@@ -83,14 +93,18 @@ class Log:
         async for _ in self.read(run):
             pass
 
-    async def stored_text(self, run: Run) -> str:
-        """Return what earlier owners of the run got stored of its text."""
-        text, position = "", BEGINNING
+    async def kept(self, run: Run) -> Kept:
+        """Return what earlier owners of the run got stored of it."""
+        kept, position = Kept(), BEGINNING
         while entries := (await self._events(run, position))[0]:
             for entry in entries:
-                text = text_after(text, entry)
+                kept.text = text_after(kept.text, entry)
+                if entry.kind is EventKind.META:
+                    told = entry.value
+                    chosen = Chosen(str(told["provider"]), str(told["model"]), str(told.get("why") or ""))
+                    kept.asked[entry.position.fence] = chosen
             position = entries[-1].position
-        return text
+        return kept
 
     async def _older(self, run: Run, position: Position, live: LiveRun) -> list[Entry]:
         """Return what owners before this one got stored; the first owner has none before it.
