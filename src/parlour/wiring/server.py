@@ -96,9 +96,14 @@ class Parlour:
         )
         self.metrics.watch_breakers(self._breaker_states)
         self.assistants = Assistants([_assistant(settings)], self.shelf.models)
-        self.completions = Completions(models=self.shelf.models, limits=self.limits)
+        self.completions = Completions(
+            models=self.shelf.models, limits=self.limits, moderation=self.moderation
+        )
         self.embedding = Embedding(
-            embedders=lambda: self.shelf.embedders, limits=self.limits, prices=self.shelf.prices
+            embedders=lambda: self.shelf.embedders,
+            limits=self.limits,
+            prices=self.shelf.prices,
+            mask=self.moderation.masked_texts,
         )
         self._build_chat(settings)
 

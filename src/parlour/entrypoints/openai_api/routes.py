@@ -37,11 +37,13 @@ from parlour.entrypoints.openai_api.wire import (
 )
 from parlour.features.assistants.completions import Completions, ModelAnswer
 from parlour.features.assistants.embeddings import Embedding, ref_of
+from parlour.features.assistants.moderated import TakenBack
 from parlour.features.assistants.service import Assistant, Assistants
 from parlour.features.chat.log.live import StreamCut
 from parlour.features.chat.replies import Replies
 from parlour.features.chat.schemas import SendBody
 from parlour.features.chat.values import Accepted, Row, Run
+from parlour.features.limits.guards import OpenAnswer
 from parlour.features.people.guards import AnyCaller, Caller, Embedder
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.web.json import JsonResponse
@@ -72,7 +74,9 @@ def routes(
     _add_models(router, _Catalogue(assistants, completions, embedding))
 
     @router.post("/embeddings")
-    async def embed(request: Request, principal: Embedder, body: EmbeddingsBody) -> Response:
+    async def embed(
+        request: Request, principal: Embedder, _open: OpenAnswer, body: EmbeddingsBody
+    ) -> Response:
         """Turn texts into vectors, as OpenAI's embeddings."""
         texts = read_inputs(body)
         work = embedding.embed(principal, texts, model=body.model, dimensions=body.dimensions)
@@ -101,6 +105,7 @@ def _add_completions(
     async def complete(
         request: Request,
         principal: Caller,
+        _open: OpenAnswer,
         body: ChatBody,
         idempotency_key: IdempotencyKey = None,
         session_id: SessionId = None,
@@ -230,6 +235,8 @@ async def _whole(answer: ModelAnswer, created: int) -> Json:
         async for event in events:
             if isinstance(event, Text):
                 texts.append(event.content)
+            elif isinstance(event, TakenBack):
+                texts = ["".join(texts)[: event.length]]
             elif isinstance(event, ToolCall):
                 calls.append(event)
             elif isinstance(event, Finish):

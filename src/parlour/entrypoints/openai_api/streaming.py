@@ -7,6 +7,7 @@ answer belongs to nobody but its reader, so its call is closed at once.
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, suppress
+from itertools import takewhile
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -15,13 +16,15 @@ from fastapi import Request
 from parlour.entrypoints.openai_api.errors import error_json
 from parlour.entrypoints.openai_api.replies import Teller
 from parlour.entrypoints.openai_api.wire import Chunks, error_event, usage_json
+from parlour.features.assistants.moderated import SaidEvent, TakenBack
 from parlour.features.chat.log.live import StreamCut
 from parlour.features.chat.values import Run
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.web.sse import DONE
-from parlour.llm.model import Chosen, Finish, ModelEvent, Text, ToolCall
+from parlour.llm.model import Chosen, Finish, Text, ToolCall
 from parlour.vocabulary.errors import ParlourError, Unavailable
 from parlour.vocabulary.events import BEGINNING, Entry, Position
+from parlour.vocabulary.messages import FinishReason
 
 HEARTBEAT_SECONDS: Final = 15.0
 # A failure before the first word is told by the response's status, for so long as nobody need fear that the
@@ -84,10 +87,10 @@ class Ahead:
     So that waiting for one can be broken off by a heartbeat without breaking off the model.
     """
 
-    def __init__(self, events: AsyncGenerator[ModelEvent, None]) -> None:
+    def __init__(self, events: AsyncGenerator[SaidEvent, None]) -> None:
         """Begin to read."""
-        self._waiting: asyncio.Queue[ModelEvent | _End] = asyncio.Queue(READ_AHEAD)
-        self._taken: list[ModelEvent | _End] = []
+        self._waiting: asyncio.Queue[SaidEvent | _End] = asyncio.Queue(READ_AHEAD)
+        self._taken: list[SaidEvent | _End] = []
         self._reading = asyncio.create_task(self._read(events))
 
     async def begun(self) -> None:
@@ -97,7 +100,7 @@ class Ahead:
                 while not self._taken or isinstance(self._taken[-1], Chosen):
                     self._taken.append(_alive(await self._waiting.get()))
 
-    async def batches(self) -> AsyncGenerator[list[ModelEvent], None]:
+    async def batches(self) -> AsyncGenerator[list[SaidEvent], None]:
         """Yield all that is there at a time; an empty list is a heartbeat. Raises what the model raised."""
         try:
             while True:
@@ -113,7 +116,7 @@ class Ahead:
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
 
-    async def _next(self) -> "list[ModelEvent | _End]":
+    async def _next(self) -> "list[SaidEvent | _End]":
         events, self._taken = self._taken, []
         if not events and self._waiting.empty():
             try:
@@ -128,7 +131,7 @@ class Ahead:
             self._taken = [events.pop()]
         return events
 
-    async def _read(self, events: AsyncGenerator[ModelEvent, None]) -> None:
+    async def _read(self, events: AsyncGenerator[SaidEvent, None]) -> None:
         end = _End(None)
         try:
             async with aclosing(events) as opened:
@@ -146,7 +149,7 @@ class _End:
         self.error = error
 
 
-def _alive(event: "ModelEvent | _End") -> "ModelEvent | _End":
+def _alive(event: "SaidEvent | _End") -> "SaidEvent | _End":
     if isinstance(event, _End) and event.error is not None:
         raise event.error
     return event
@@ -161,7 +164,12 @@ async def model_frames(
         yield chunks.first()
         async with aclosing(ahead.batches()) as batches:
             async for events in batches:
-                told = b"".join(_told(event, chunks, extra) for event in events)
+                standing = list(takewhile(lambda each: not isinstance(each, TakenBack), events))
+                told = b"".join(_told(event, chunks, extra) for event in standing)
+                if len(standing) < len(events):
+                    # The shape has no words for text that its reader holds and shall not keep.
+                    yield told + chunks.finish(FinishReason.FILTERED, **extra())
+                    break
                 if told or not events:
                     yield told
         yield DONE
@@ -171,7 +179,7 @@ async def model_frames(
         metrics.stream_closed()
 
 
-def _told(event: ModelEvent, chunks: Chunks, extra: Callable[[], dict[str, Any]]) -> bytes:
+def _told(event: SaidEvent, chunks: Chunks, extra: Callable[[], dict[str, Any]]) -> bytes:
     if isinstance(event, Text):
         return chunks.text(event.content)
     if isinstance(event, ToolCall):

@@ -32,12 +32,18 @@ class Embedding:
     """Lets people ask the embedding models of this server."""
 
     def __init__(
-        self, *, embedders: Callable[[], Sequence[Embedder]], limits: Limits, prices: Prices
+        self,
+        *,
+        embedders: Callable[[], Sequence[Embedder]],
+        limits: Limits,
+        prices: Prices,
+        mask: Callable[[Sequence[str]], Sequence[str]],
     ) -> None:
-        """Ask those of ``embedders`` within ``limits``."""
+        """Ask those of ``embedders`` within ``limits``; ``mask`` takes out what must not leave the server."""
         self._embedders = embedders
         self._limits = limits
         self._prices = prices
+        self._mask = mask
 
     def offered(self, principal: Principal) -> list[Embedder]:
         """Return the models that a person may ask."""
@@ -63,7 +69,7 @@ class Embedding:
         )
         begun = time.perf_counter()
         try:
-            embeddings = await embedder.embed(texts, dimensions=dimensions)
+            embeddings = await embedder.embed(self._mask(texts), dimensions=dimensions)
             usage = Usage(embeddings.tokens, estimated=embeddings.estimated)
             attempt = replace(attempt, status=AttemptStatus.ANSWERED, usage=usage)
         except ProviderError as error:

@@ -130,6 +130,11 @@ class Moderation:
         masker = self.masker()
         return model if masker is None else Masked(model, masker)
 
+    def masked_texts(self, texts: Sequence[str]) -> Sequence[str]:
+        """Return texts that get no answer, and so nothing to put back, as they may leave the server."""
+        masker = self.masker()
+        return texts if masker is None else [masker.mask(text) for text in texts]
+
     async def check_input(self, text: str) -> Verdict:
         """Judge a person's message before anything is made of it."""
         action = self._policy.input

@@ -1,0 +1,114 @@
+"""Vectors by OpenAI's Python SDK, unmodified (T-5)."""
+
+import base64
+from array import array
+from collections.abc import AsyncIterator
+from typing import Any
+
+import openai
+import pytest
+
+from parlour.settings.providers import ModelSettings
+from parlour.vocabulary.principal import Scope
+from tests.fakes.provider import FakeProvider
+from tests.harness import tables
+from tests.harness.serving import Person, Served, serving
+from tests.openai_api.conftest import connect, named_model, program
+
+pytestmark = pytest.mark.anyio
+
+MODEL = "openai_compatible/text-embedding-test"
+
+
+@pytest.fixture(scope="module")
+async def served(
+    anyio_backend: str, provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Served]:
+    """A server that has an embedding model."""
+    models = ModelSettings(embedding_models="openai/text-embedding-test")
+    wanted = named_model(tmp_path_factory.mktemp("parlour"), provider, models=models)
+    async with serving(wanted) as running:
+        yield running
+
+
+def numbers(response: openai.types.CreateEmbeddingResponse) -> list[list[float]]:
+    return [each.embedding for each in response.data]
+
+
+async def test_texts_become_vectors_in_their_order(client: openai.AsyncOpenAI) -> None:
+    made = await client.embeddings.create(model=MODEL, input=["one", "two", "one"])
+    first, second, third = numbers(made)
+    assert first == third != second
+    assert (made.model, [each.index for each in made.data]) == (MODEL, [0, 1, 2])
+    assert made.usage.prompt_tokens > 0
+    (alone,) = numbers(await client.embeddings.create(model="text-embedding-test", input="one"))
+    assert alone == first
+
+
+async def test_both_encodings_are_the_same_vector(client: openai.AsyncOpenAI, user: Person) -> None:
+    """The SDK itself asks for base64 unless told otherwise."""
+    by_number = await client.embeddings.create(model=MODEL, input="one", encoding_format="float")
+    body = {"model": MODEL, "input": "one", "encoding_format": "base64"}
+    packed = (await user.ok("POST", "/v1/embeddings", body))["data"][0]["embedding"]
+    assert list(array("f", base64.b64decode(packed))) == pytest.approx(numbers(by_number)[0])
+
+
+async def test_a_length_can_be_asked_for(client: openai.AsyncOpenAI, provider: FakeProvider) -> None:
+    made = await client.embeddings.create(model=MODEL, input="short", dimensions=16)
+    assert len(numbers(made)[0]) == 16
+    assert provider.requests[-1].body["dimensions"] == 16
+
+
+async def test_it_stands_in_the_ledger(client: openai.AsyncOpenAI, served: Served, user: Person) -> None:
+    await client.embeddings.create(model=MODEL, input="counted")
+    (line,) = await tables.rows(served, "attempts", person_id=user.id)
+    assert (line["model"], line["status"]) == ("text-embedding-test", "answered")
+
+
+async def test_a_failure_stands_in_the_ledger_too(
+    client: openai.AsyncOpenAI, served: Served, user: Person
+) -> None:
+    with pytest.raises(openai.InternalServerError):
+        await client.embeddings.create(model=MODEL, input="failing [[status=500]]")
+    (line,) = await tables.rows(served, "attempts", person_id=user.id)
+    assert line["status"] == "failed"
+
+
+async def test_the_model_is_listed(client: openai.AsyncOpenAI) -> None:
+    assert MODEL in [each.id for each in (await client.models.list()).data]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"input": [1, 2, 3]}, "input[0]"),
+        ({"input": [[1, 2], [3]]}, "input[0]"),
+        ({"input": []}, "input"),
+        ({"input": ""}, "input"),
+        ({"input": ["a", " "]}, "input[1]"),
+        ({"input": ["a"] * 2_049}, "input"),
+        ({"encoding_format": "int8"}, "encoding_format"),
+        ({"dimensions": 0}, "dimensions"),
+    ],
+)
+async def test_what_has_no_vector_is_told(
+    client: openai.AsyncOpenAI, fields: dict[str, Any], param: str
+) -> None:
+    wanted: Any = {"model": MODEL, "input": "x"} | fields
+    with pytest.raises(openai.BadRequestError) as caught:
+        await client.embeddings.create(**wanted)
+    assert caught.value.param == param
+
+
+async def test_another_model_is_not_found(client: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as caught:
+        await client.embeddings.create(model="text-embedding-4-huge", input="x")
+    assert caught.value.code == "model_not_found"
+
+
+async def test_visitors_and_keys_without_the_scope_make_none(served: Served) -> None:
+    chatting = await program(served, Scope.CHAT)
+    for somebody in (await served.visitor(), chatting):
+        async with connect(served, somebody.token) as client:
+            with pytest.raises(openai.PermissionDeniedError):
+                await client.embeddings.create(model=MODEL, input="x")

@@ -1,0 +1,69 @@
+"""What people may use, told in the words that OpenAI's SDKs understand (M-8, T-5)."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import openai
+import pytest
+
+from parlour.settings.limits import BudgetSettings, LimitSettings, PriceSettings
+from parlour.vocabulary.principal import Scope
+from tests.fakes.provider import FakeProvider
+from tests.harness.serving import Served, serving
+from tests.openai_api.conftest import MODEL, connect, named_model, program
+from tests.openai_api.test_models_asked import said
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+async def served(
+    anyio_backend: str, provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Served]:
+    """A server that lets everybody ask twice a minute."""
+    limits = LimitSettings(requests_per_minute=2, tokens_per_minute=1_000_000)
+    wanted = named_model(tmp_path_factory.mktemp("parlour"), provider, limits=limits)
+    async with serving(wanted, wait=False) as running:
+        await running.owner_invited()
+        yield running
+
+
+@pytest.mark.parametrize("model", [MODEL, "default"])
+async def test_the_third_request_of_two_is_a_rate_limit_error(
+    served: Served, provider: FakeProvider, model: str
+) -> None:
+    user = await program(served, Scope.CHAT)
+    async with connect(served, user.token) as client:
+        for left in (1, 0):
+            answer = await client.chat.completions.with_raw_response.create(
+                model=model, messages=said("Let me in")
+            )
+            assert answer.headers["x-ratelimit-limit-requests"] == "2"
+            assert answer.headers["x-ratelimit-remaining-requests"] == str(left)
+        asked = len(provider.requests)
+        with pytest.raises(openai.RateLimitError) as caught:
+            await client.chat.completions.create(model=model, messages=said("Let me in"))
+    assert caught.value.code == "rate_limit_exceeded"
+    assert 0 < int(caught.value.response.headers["retry-after"]) <= 60
+    assert caught.value.response.headers["x-ratelimit-remaining-requests"] == "0"
+    assert len(provider.calls("Let me in")) <= asked
+
+
+async def test_a_budget_that_is_used_up_is_told_and_not_tried_again(
+    provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """B-4: nobody is called; the SDK, that would try again by itself, is told not to."""
+    wanted = named_model(
+        tmp_path_factory.mktemp("parlour"),
+        provider,
+        budgets=BudgetSettings(key_day=Decimal("0.000001")),
+        prices={MODEL: PriceSettings(input=Decimal(10), output=Decimal(30), cached=None)},
+    )
+    async with serving(wanted) as served:
+        user = await program(served, Scope.CHAT)
+        async with connect(served, user.token, retries=2) as client:
+            with pytest.raises(openai.RateLimitError) as caught:
+                await client.chat.completions.create(model=MODEL, messages=said("Too dear"))
+    assert caught.value.code == "insufficient_quota"
+    assert caught.value.response.headers["x-should-retry"] == "false"
+    assert provider.calls("Too dear") == []
