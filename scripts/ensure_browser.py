@@ -6,11 +6,10 @@ Elsewhere the command that would help is printed, and the status says that there
 
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
 
-from steps import StepFailed, give_up, run
+from packages import administrator, install_package
+from steps import StepFailed, give_up
 
 NAMES = (
     "chromium",
@@ -47,26 +46,13 @@ def install() -> str:
     rights = administrator()
     if shutil.which("apt-get") is None or rights is None:
         raise StepFailed("No Chromium was found.", remedy=REMEDY)
-    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    # Another process may be installing something right now: wait for it.
-    apt = [*rights, "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
-    run("Reading the system's list of packages", [*apt, "update"], env=quiet, remedy=REMEDY)
-    command = [*apt, "install", "-y", "--no-install-recommends", "chromium"]
-    run("Installing Chromium for the browser tests", command, env=quiet, remedy=REMEDY)
+    install_package(
+        "chromium", title="Installing Chromium for the browser tests", rights=rights, remedy=REMEDY
+    )
     installed = find()
     if installed is None:
         raise StepFailed("Chromium was installed, but is not to be found.", remedy=REMEDY)
     return installed
-
-
-def administrator() -> Sequence[str] | None:
-    """What to put before a command to run it as root; None where we may not."""
-    if os.geteuid() == 0:
-        return []
-    sudo = shutil.which("sudo")
-    if sudo and subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode == 0:
-        return [sudo, "-n"]
-    return None
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ step() { # step <title> <command…>: goes on after a failure, so that one run t
 
 step "page" $python scripts/page.py build
 step "checks" scripts/check.sh
+step "redis" $python scripts/ensure_redis.py
 step "tests" $python -m pytest -n 2 -m "not soak and not browser"
 if [ "${PARLOUR_TEST_BROWSER:-1}" = 0 ]; then
     echo "── browser tests left out, as PARLOUR_TEST_BROWSER=0 asks"
