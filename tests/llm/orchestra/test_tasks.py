@@ -3,6 +3,7 @@
 import timeit
 from collections import Counter
 from pathlib import Path
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -63,7 +64,8 @@ def test_anything_is_some_kind_of_task(text: str) -> None:
 
 
 def seconds(text: str) -> float:
-    return min(timeit.repeat(lambda: task_of(text), number=20, repeat=5)) / 20
+    """The processor's time: others may be at work on this machine."""
+    return min(timeit.repeat(lambda: task_of(text), number=50, repeat=5, timer=process_time)) / 50
 
 
 def test_it_takes_microseconds_however_long_the_message_is() -> None:

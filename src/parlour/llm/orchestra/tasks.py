@@ -39,11 +39,11 @@ _WORDS: dict[Task, tuple[str, str]] = {
         """
         code codes coding script function functions method class classes variable variables loop loops
         array arrays string strings bug bugs error exception compile* program implement* recursive
-        recursion pointer query api endpoint library module java rust go ruby swift test tests commit rebase
+        recursion pointer query api endpoint library module java rust ruby swift test tests commit rebase
         merge server thread async funktion funktionen schleife variablen fehler klasse methode abfrage
-        implementier* skript rekursiv* datei función funciones bucle clase método consulta implementa*
+        skript rekursiv* datei función funciones bucle clase método consulta
         error errores excepción recursiv* fonction fonctions boucle classe méthode requête implémente*
-        erreur récursi* fichier função funções laço classe método consulta implemente* erro exceção
+        erreur récursi* fichier função funções laço classe método consulta erro exceção
         recursiva دالة متغير حلقة خطأ برنامج استعلام مصفوفة
         """,
     ),
@@ -141,8 +141,12 @@ def _cues(table: dict[Task, tuple[str, str]]) -> _Cues:
 _BY_SIGN = _cues(_SIGNS)
 _ALL = _cues(_WORDS)
 _BY_WORD = {cue: found for cue, found in _ALL.items() if not cue.endswith("*")}
-_BY_STEM = {cue[:-1]: found for cue, found in _ALL.items() if cue.endswith("*")}
-_STEM_LENGTHS = sorted({len(stem) for stem in _BY_STEM})
+# All stems are longer than this beginning, by which they are found.
+_START = 5
+_NO_STEM = ("", None)
+_BY_START = {
+    stem[:_START]: (stem, found) for stem, found in ((c[:-1], f) for c, f in _ALL.items() if c[-1] == "*")
+}
 
 
 def task_of(text: str) -> Task:
@@ -178,10 +182,9 @@ def _found(text: str) -> list[tuple[Task, int]]:
 
 def _cue(word: str) -> tuple[Task, int] | None:
     cue = _BY_WORD.get(word)
-    if cue is not None or len(word) < _STEM_LENGTHS[0]:
+    if cue is not None:
         return cue
-    for length in _STEM_LENGTHS:
-        cue = _BY_STEM.get(word[:length])
-        if cue is not None:
-            return cue
+    stem, found = _BY_START.get(word[:_START], _NO_STEM)
+    if stem and word.startswith(stem):
+        return found
     return _BY_WORD.get(word[2:]) if word.startswith(_ARABIC_ARTICLE) else None
