@@ -1,8 +1,8 @@
 """Find a Redis for the tests and print its program's path; bring one where that is possible.
 
 On Debian and Ubuntu, as root or with sudo that asks for no password, it comes from the system's packages,
-and does not stay running: the tests run servers of their own. Elsewhere the command that would help is printed,
-and the status says that there is none.
+and does not stay running: the tests run servers of their own. Elsewhere the command that would help is
+printed, and the status says that there is none.
 """
 
 import os
