@@ -13,7 +13,7 @@ from parlour.features.assistants.service import Agent, Assistant, Assistants
 from parlour.features.chat.log.live import LiveRun
 from parlour.features.chat.log.telling import Telling
 from parlour.features.chat.store import sessions
-from parlour.features.chat.values import Outcome, Run, Send
+from parlour.features.chat.values import Outcome, Run, Said, Send
 from parlour.features.context.window import Budget, build
 from parlour.features.moderation.masking.masker import Masker
 from parlour.features.moderation.masking.model import Masked
@@ -73,7 +73,9 @@ class Answerer:
         choice = self._choose(send.assistant_id, send.model, principal, send.text)
         return self._assistants.models.worst_case_usd(choice, prompt_tokens=self._budget.tokens)
 
-    async def answer(self, run: Run, live: LiveRun, outcome: Outcome) -> None:
+    async def answer(
+        self, run: Run, live: LiveRun, outcome: Outcome, said: Sequence[Said] | None = None
+    ) -> None:
         """Judge the message, choose who answers, search, build the prompt, and let the agent speak."""
         telling = Telling(run, live, outcome, self._metrics)
         assistant = self._assistants.in_charge(run.assistant_id)
@@ -81,7 +83,7 @@ class Answerer:
         findings: list[Finding] = []
         masker = self._moderation.masker()
         try:
-            turns = await self._history(run)
+            turns = await self._history(run, said)
             verdict = await self._moderation.check_input(turns[-1].content)
             findings += verdict.findings
             if verdict.blocked:
@@ -195,16 +197,17 @@ class Answerer:
             )
         return lines
 
-    async def _history(self, run: Run) -> list[Turn]:
+    def said(self, connection: Any, run: Run) -> Sequence[Said]:  # noqa: ANN401 - it is the store's business
+        """Read the message to answer, and so many before it as a model is shown."""
+        return sessions.history(connection, run.session_id, run.user_message_id, self._budget.messages + 1)
+
+    async def _history(self, run: Run, said: Sequence[Said] | None) -> list[Turn]:
         """Return what the model may know of what was said, the message to answer last."""
-        rows = await patiently(
-            lambda: self._database.read(
-                WORKER,
-                lambda connection: sessions.history(
-                    connection, run.session_id, run.user_message_id, self._budget.messages + 1
-                ),
+        rows = said
+        if rows is None:
+            rows = await patiently(
+                lambda: self._database.read(WORKER, lambda connection: self.said(connection, run))
             )
-        )
         blocked = await self._moderation.blocked_messages(run.session_id) - {run.user_message_id}
         return [
             Turn("user", self._recalled(row, run)) if _is_users(row) else Turn("assistant", row.content)

@@ -7,7 +7,7 @@ while tokens flow.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,6 +28,7 @@ from parlour.features.chat.values import (
     LeaseLost,
     Outcome,
     Run,
+    Said,
     Send,
     milliseconds_since,
 )
@@ -114,10 +115,10 @@ class Turns:
         )
         return self._begun(accepted)
 
-    def start(self, run: Run) -> None:
-        """Answer a run that this process owns."""
+    def start(self, run: Run, said: Sequence[Said] | None = None) -> None:
+        """Answer a run that this process owns; what was ``said`` is read unless it is given."""
         live = self._log.open(run) if run.fence == 1 else None
-        task = asyncio.create_task(self._run(run, live), name=f"run {run.id}")
+        task = asyncio.create_task(self._run(run, live, said), name=f"run {run.id}")
         self._tasks[run.id] = task
         task.add_done_callback(lambda _: self._forget(run.id))
 
@@ -176,10 +177,21 @@ class Turns:
             if known is None:
                 raise
             return known
-        accepted = await self._database.write(principal, work)
+        accepted = await self._database.write(
+            principal, lambda connection: self._with_what_was_said(connection, work(connection), send)
+        )
         if not accepted.replayed:
             self._admissions[accepted.run.id] = admission
         return replace(accepted, admission=admission)
+
+    def _with_what_was_said(self, connection: Transaction, accepted: Accepted, send: Send) -> Accepted:
+        """Read along what a run that begins at once has to answer: that saves it a unit of work."""
+        if not accepted.owned:
+            return accepted
+        if send.text and send.session_id is None:  # a new session has nothing else
+            only = Said(accepted.run.user_message_id, MessageRole.USER.value, send.text)
+            return replace(accepted, said=[only])
+        return replace(accepted, said=self._answerer.said(connection, accepted.run))
 
     def _gate(self, principal: Principal, send: Send, now: datetime) -> "_Gate":
         worst = Decimal(0)
@@ -199,10 +211,10 @@ class Turns:
 
     def _begun(self, accepted: Accepted) -> Accepted:
         if accepted.owned:
-            self.start(accepted.run)
+            self.start(accepted.run, accepted.said)
         return accepted
 
-    async def _run(self, run: Run, live: LiveRun | None) -> None:
+    async def _run(self, run: Run, live: LiveRun | None, said: Sequence[Said] | None) -> None:
         structlog.contextvars.bind_contextvars(run_id=run.id, session_id=run.session_id)
         outcome = Outcome()
         try:
@@ -211,7 +223,7 @@ class Turns:
                 live = self._log.open(run, kept.text)
                 outcome.lost = list(kept.asked.values())
             self._begin_log(run, live)
-            await self._answerer.answer(run, live, outcome)
+            await self._answerer.answer(run, live, outcome, said)
         except asyncio.CancelledError:
             if live is not None and live.lost:
                 self._log.close(live)  # whoever has the run now says the rest

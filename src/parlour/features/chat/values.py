@@ -1,9 +1,10 @@
 """Frozen values that the room's store, turn and routes hand to each other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from parlour.features.limits.rates import Admission
 from parlour.llm.model import Chosen, Prompt, Turn
@@ -53,13 +54,25 @@ class Run:
     finished_at: datetime | None = None
 
 
+class Said(NamedTuple):
+    """What of a stored message the answer to it, or to a later one, needs."""
+
+    id: str
+    role: str
+    content: str
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A message that is kept, with the run that answers it. ``replayed``: it was kept before."""
+    """A message that is kept, with the run that answers it. ``replayed``: it was kept before.
+
+    ``said`` is what the run has to answer, where that was read in the same unit of work.
+    """
 
     run: Run
     replayed: bool = False
     owned: bool = False
+    said: Sequence[Said] | None = None
     admission: Admission | None = None  # how its limits stood when it came in
 
 
