@@ -215,6 +215,7 @@ def error_object(script: Script, status: int) -> dict[str, Any]:
 def read(request: Request) -> Asked:
     """Read a chat request."""
     body, messages = request.body, request.messages
+    _check(body, messages)
     newest = max((i for i, each in enumerate(messages) if each.get("role") == "user"), default=-1)
     last = messages[-1] if messages else {}
     return Asked(
@@ -228,6 +229,26 @@ def read(request: Request) -> Asked:
         tools=tuple(each["function"]["name"] for each in body.get("tools", ())),
         with_usage=bool((body.get("stream_options") or {}).get("include_usage")),
     )
+
+
+def _check(body: dict[str, Any], messages: list[dict[str, Any]]) -> None:
+    """Refuse what OpenAI refuses."""
+    if "tool_choice" in body and not body.get("tools"):
+        raise ValueError("'tool_choice' is only allowed when 'tools' are specified.")
+    open_calls: set[str] = set()
+    for message in messages:
+        if message.get("role") == "tool":
+            if message.get("tool_call_id") not in open_calls:
+                raise ValueError("messages with role 'tool' must follow a message with 'tool_calls'.")
+            open_calls.remove(message["tool_call_id"])
+            continue
+        if open_calls:
+            raise ValueError("'tool_calls' must be followed by tool messages responding to each of them.")
+        open_calls = {call["id"] for call in message.get("tool_calls") or ()}
+        if not (open_calls or message.get("content")) and message.get("role") != "user":
+            raise ValueError("Invalid value for 'content': expected a string, got null.")
+    if open_calls:
+        raise ValueError("'tool_calls' must be followed by tool messages responding to each of them.")
 
 
 def _images(content: object) -> list[bytes]:

@@ -80,6 +80,15 @@ def test_the_beginning_is_the_same_in_the_next_turn() -> None:
     assert after[: len(before) - 1] == before[:-1]
 
 
+def test_an_answer_that_was_stopped_before_its_first_word_is_left_out() -> None:
+    turns = (Turn("user", "One?"), Turn("assistant", ""), Turn("user", "Two?"))
+
+    assert chat_messages(Prompt(system="", turns=turns)) == [
+        {"role": "user", "content": "One?"},
+        {"role": "user", "content": "Two?"},
+    ]
+
+
 def test_an_interrupted_answer_comes_last_and_whole() -> None:
     prompt = Prompt(system="Count.", turns=(Turn("user", "Go."),), partial="one, two, ")
     *_, newest, partial = chat_messages(prompt)

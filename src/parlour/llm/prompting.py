@@ -63,10 +63,12 @@ def turns_to_write_on(
 ) -> tuple[Turn, ...]:
     """Return what was said, for APIs whose models write on in a last turn of their own.
 
-    The passages and all notes stand with the newest user message, which results of tools may follow.
+    The passages and all notes stand with the newest user message, which results of tools may follow. An
+    answer that was stopped before its first word is left out: some servers refuse empty messages.
     """
     going_on = [_GO_ON] if prompt.partial else []
-    turns = _noted(prompt.turns, [*_quoted(prompt, mark), *notes, *going_on])
+    said = tuple(turn for turn in prompt.turns if turn.role != "assistant" or turn.content or turn.tool_calls)
+    turns = _noted(said, [*_quoted(prompt, mark), *notes, *going_on])
     return (*turns, Turn("assistant", prompt.partial)) if prompt.partial else turns
 
 
