@@ -38,7 +38,7 @@ async def test_the_request_is_what_anthropic_documents(claude: Anthropic, provid
         system="Be kind.",
         turns=turns,
         tools=(WEATHER,),
-        max_tokens=77,
+        max_tokens=2_000,
         temperature=0.5,
         stop=("END",),
     )
@@ -49,7 +49,7 @@ async def test_the_request_is_what_anthropic_documents(claude: Anthropic, provid
     assert request.headers["x-api-key"] == KEY
     assert request.body == {
         "model": "claude-test",
-        "max_tokens": 77,
+        "max_tokens": 2_000,
         "stream": True,
         "temperature": 0.5,
         "stop_sequences": ["END"],
@@ -231,3 +231,20 @@ async def test_a_base_url_with_its_version_is_understood(
     claude = Anthropic(session=session, base_url=provider.root + address, model="claude-test")
 
     assert (await ask(claude, "Hello?")).text
+
+
+async def test_a_short_answer_is_asked_for_without_thinking(
+    claude: Anthropic, provider: FakeProvider
+) -> None:
+    """A title of thirty tokens would be thought away. How to say so depends on the model's age."""
+    cannot = encoded('"thinking.type.disabled" is not supported for this model.')
+    neither = encoded("thinking: Input should be 'adaptive'")
+    asked = [
+        question(f"Title? [[status=400;times=1;message={said}]]", max_tokens=30) for said in (cannot, neither)
+    ]
+    for each in asked:
+        assert (await ask(claude, each)).text
+
+    told = [each.body.get("thinking", {}).get("type") for each in provider.requests]
+    assert told == ["disabled", "between_tools", "between_tools", None]
+    assert "thinking" not in claude.body(question("Hi"))

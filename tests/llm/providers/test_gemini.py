@@ -38,7 +38,7 @@ async def test_the_request_is_what_google_documents(gemini: Gemini, provider: Fa
         turns=LOOP,
         tools=(WEATHER,),
         tool_choice="weather",
-        max_tokens=77,
+        max_tokens=2_000,
         temperature=0.5,
         top_p=0.9,
         stop=("END",),
@@ -60,7 +60,7 @@ async def test_the_request_is_what_google_documents(gemini: Gemini, provider: Fa
         ],
         "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["weather"]}},
         "generationConfig": {
-            "maxOutputTokens": 77,
+            "maxOutputTokens": 2_000,
             "temperature": 0.5,
             "topP": 0.9,
             "stopSequences": ["END"],
@@ -253,3 +253,22 @@ async def test_a_name_cannot_change_where_the_prompt_goes(
     session: aiohttp.ClientSession, name: str, path: str
 ) -> None:
     assert Gemini(session=session, model=name).path().startswith(path)
+
+
+async def test_a_short_answer_is_asked_for_with_little_thinking(
+    gemini: Gemini, provider: FakeProvider
+) -> None:
+    """A title of thirty tokens would be thought away. How to say so depends on the model's age."""
+    refusals = (
+        "Thinking level MINIMAL is not supported for this model.",
+        "Thinking level is not supported for this model.",
+        "The thinking budget 0 is invalid. Please choose a value between 128 and 32768.",
+    )
+    for said in refusals:
+        asked = question(f"Title? [[status=400;times=1;message={encoded(said)}]]", max_tokens=30)
+        assert (await ask(gemini, asked)).text
+
+    told = [each.body["generationConfig"].get("thinkingConfig") for each in provider.requests]
+    low, none = {"thinkingLevel": "low"}, {"thinkingBudget": 0}
+    assert told == [{"thinkingLevel": "minimal"}, low, low, none, none, None]
+    assert "generationConfig" not in gemini.body(question("Hi"))

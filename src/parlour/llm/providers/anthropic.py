@@ -30,8 +30,13 @@ DEFAULT_BASE_URL = "https://api.anthropic.com"
 DEFAULT_MODEL = "claude-sonnet-5-5"
 API_VERSION = "2023-06-01"
 
-# The API wants a limit. Thinking counts, so that a small one may leave no room for an answer.
+# The API wants a limit; thinking counts.
 MAX_TOKENS = 8_192
+
+# With fewer a model that thinks first may use up all of them before its first word, as of a title.
+ROOM_TO_THINK = 1_024
+# How models of different ages are told not to think; some cannot be.
+_NOT_THINKING = ("disabled", "between_tools")
 
 _CACHED = {"type": "ephemeral"}
 _OPTIONAL = ("temperature", "top_p", "tool_choice", "output_config")
@@ -70,6 +75,7 @@ class Anthropic:
         self.name = model
         self._unsupported: set[str] = set()
         self._most_tokens: int | None = None
+        self._not_thinking = list(_NOT_THINKING)
 
     async def models(self) -> list[str]:
         """Return the ids of the models on offer: the cheapest way to see whether address and key hold."""
@@ -117,6 +123,8 @@ class Anthropic:
             body["temperature"] = min(prompt.temperature, 1.0)  # the scale ends here, at OpenAI at 2
         elif prompt.top_p is not None:
             body["top_p"] = prompt.top_p  # newer models take one of the two at most
+        if body["max_tokens"] < ROOM_TO_THINK and self._not_thinking:
+            body["thinking"] = {"type": self._not_thinking[0]}
         if prompt.output_schema is not None:
             self._ask_for_json(body, prompt.output_schema)
         return {name: value for name, value in body.items() if name not in self._unsupported}
@@ -126,8 +134,11 @@ class Anthropic:
         if status != 400:
             return False
         if most := _TOO_MANY.search(complaint.message):
-            before, self._most_tokens = self._most_tokens, int(most[1])
-            return before is None or self._most_tokens < before
+            self._most_tokens = int(most[1])
+            return self._most_tokens < body["max_tokens"]
+        if "thinking" in body and "thinking" in complaint.message:
+            self._not_thinking = [each for each in self._not_thinking if each != body["thinking"]["type"]]
+            return True
         culprits = {name for name in _OPTIONAL if name in body and name in complaint.message}
         # Of a schema any part may be refused, in any words; there is a way without.
         if not ("output_config" in culprits or _UNSUPPORTED.search(complaint.message)):

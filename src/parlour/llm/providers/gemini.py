@@ -37,6 +37,15 @@ NO_SIGNATURE = "skip_thought_signature_validator"
 # Tool loops that may run at once, with some calls each; a signature has about 1 kB.
 SIGNATURES_KEPT = 2_000
 
+# With fewer a model that thinks first may use up all of them before its first word, as of a title.
+ROOM_TO_THINK = 1_024
+# How models of different ages are told to think as little as they can.
+_HARDLY_THINKING: tuple[dict[str, Any], ...] = (
+    {"thinkingLevel": "minimal"},
+    {"thinkingLevel": "low"},
+    {"thinkingBudget": 0},
+)
+
 _BEFORE_SIGNATURES = re.compile(r"gemini-(1|2)\b")
 _OPTIONAL = ("temperature", "topP", "stopSequences", "responseJsonSchema", "toolConfig")
 _SCHEMA = re.compile(r"response.?(json.?)?schema|response.?mime.?type|json mode", re.IGNORECASE)
@@ -44,6 +53,7 @@ _UNSUPPORTED = re.compile(
     r"deprecated|unsupported|not supported|not support|not enabled|unknown name", re.IGNORECASE
 )
 _SIGNATURE = re.compile(r"thought.?signature", re.IGNORECASE)
+_THINKING = re.compile(r"thinking|\bbudget\b", re.IGNORECASE)
 
 
 class Gemini:
@@ -72,6 +82,7 @@ class Gemini:
         self.name = model
         self._unsupported: set[str] = set()
         self._signatures: OrderedDict[str, str] = OrderedDict()
+        self._hardly_thinking = list(_HARDLY_THINKING)
 
     async def models(self) -> list[str]:
         """Return the ids of the models on offer: the cheapest way to see whether address and key hold."""
@@ -132,6 +143,10 @@ class Gemini:
             self._signatures.clear()  # of another key, or too old: the stand-in is taken in their place
             return True
         sent = {*body, *body.get("generationConfig", ())}
+        if "thinkingConfig" in sent and _THINKING.search(said):
+            refused = body["generationConfig"]["thinkingConfig"]
+            self._hardly_thinking = [each for each in self._hardly_thinking if each != refused]
+            return True
         culprits = {name for name in _OPTIONAL if name in sent and _names(name, said)}
         if "responseJsonSchema" in sent and _SCHEMA.search(said):
             culprits = {"responseJsonSchema"}
@@ -155,6 +170,8 @@ class Gemini:
         }
         if "responseJsonSchema" in options:
             options["responseMimeType"] = "application/json"
+        if options.get("maxOutputTokens", ROOM_TO_THINK) < ROOM_TO_THINK and self._hardly_thinking:
+            options["thinkingConfig"] = self._hardly_thinking[0]
         return options
 
     def _contents(self, turns: Iterable[Turn]) -> list[dict[str, Any]]:
