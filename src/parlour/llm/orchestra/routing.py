@@ -236,8 +236,12 @@ class Router:
             if candidate is not None and candidate.ref not in seen:
                 seen.add(candidate.ref)
                 yield _Preferred(candidate, why)
-        for candidate in self._by_history([each for each in self._stand_ins if each.ref not in seen]):
-            yield _Preferred(candidate, self._place_of(candidate))
+        left = [each for each in self._stand_ins if each.ref not in seen]
+        for candidate in self._by_history(left):
+            why = self._place_of(candidate)
+            if candidate is not left[0]:
+                why = f"{candidate.label} has answered better lately."
+            yield _Preferred(candidate, why)
 
     def _named(self, wish: Wish, task: Task) -> Iterable[tuple[str, str]]:
         if wish.model is not None:
@@ -260,12 +264,16 @@ class Router:
         return list(known) or list(self.candidates[:1])
 
     def _by_history(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Put those who failed often or were much slower lately behind their equals."""
+        """Put those who failed often or were much slower lately behind their equals.
+
+        Who rests keeps the place, so that it is told why it was passed over.
+        """
         if len(candidates) < 2:
             return candidates
-        records = {each.ref: self._breaker(each).record() for each in candidates}
+        breakers = {each.ref: self._breaker(each) for each in candidates}
+        records = {ref: breaker.record() for ref, breaker in breakers.items() if breaker.free}
         quickest = min((record.ttft for record in records.values() if record.ttft is not None), default=0.0)
-        return sorted(candidates, key=lambda each: _mark(records[each.ref], quickest))
+        return sorted(candidates, key=lambda each: _mark(records.get(each.ref), quickest))
 
     def _place_of(self, candidate: Candidate) -> str:
         if len(self._stand_ins) == 1:
@@ -296,7 +304,7 @@ class Router:
         longest = min(wish.max_tokens or candidate.profile.output_tokens, candidate.profile.output_tokens)
         worst = self.worst_case_usd(candidate, wish.prompt_tokens, longest)
         if worst is None:
-            return f"What {candidate.label} costs is not known", TooExpensive
+            return f"What {within_sentence(candidate.label)} costs is not known", TooExpensive
         if wish.ceiling is not None and worst > wish.ceiling:
             return f"{candidate.label} could cost more than one answer may", TooExpensive
         return None
@@ -337,7 +345,9 @@ def resting(candidate: Candidate, breaker: Breaker) -> str:
     return f"{candidate.label} is not answering at the moment"
 
 
-def _mark(record: Record, quickest: float) -> tuple[bool, bool]:
+def _mark(record: Record | None, quickest: float) -> tuple[bool, bool]:
+    if record is None:
+        return False, False
     troubled = record.calls >= TROUBLED_CALLS and record.failures >= record.calls * TROUBLED_SHARE
     usual = record.ttft or 0.0
     return troubled, usual > SLOW_SECONDS and usual > SLOW_TIMES * quickest
