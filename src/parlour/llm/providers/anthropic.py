@@ -135,7 +135,7 @@ class Anthropic:
             return False
         if most := _TOO_MANY.search(complaint.message):
             self._most_tokens = int(most[1])
-            return self._most_tokens < body["max_tokens"]
+            return bool(self._most_tokens < body["max_tokens"])
         if "thinking" in body and "thinking" in complaint.message:
             self._not_thinking = [each for each in self._not_thinking if each != body["thinking"]["type"]]
             return True
