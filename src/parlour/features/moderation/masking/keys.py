@@ -43,6 +43,7 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 
+_UNUSUAL = re.compile(r"\d|[!?]\w|[^\w\s.,;:!?'\"()/-]")
 _LUMP = re.compile(r"(?<![A-Za-z0-9+/=_.-])[A-Za-z0-9+_=-]{32,256}(?![A-Za-z0-9+/=_-])", re.ASCII)
 _AWS_SECRET = re.compile(r"(?<![A-Za-z0-9+/=_.-])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=_-])", re.ASCII)
 # Bits in each character: English words run together have about 3.9, random Base64 of 40 characters about 4.7.
@@ -52,6 +53,8 @@ _DISORDER: Final = 4.2
 def key_spans(text: str) -> Iterator[Span]:
     """Yield where keys, tokens and passwords are; spans may overlap, the surer ones come first."""
     yield from _pem(text)
+    if not _UNUSUAL.search(text):
+        return  # most sentences: no secret is made of letters and common marks alone
     if "eyJ" in text:
         yield from (match.span() for match in _JWT.finditer(text))
     yield from (match.span() for match in _PREFIXED.finditer(text))

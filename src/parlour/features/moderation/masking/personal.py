@@ -187,6 +187,9 @@ def _tells_somebody(written: str) -> bool:
     return not (address.is_loopback or address.is_unspecified or mask)
 
 
+_DIGIT = re.compile(r"\d")
+_FIGURES: Final = frozenset({Kind.IBAN, Kind.CARD, Kind.IP, Kind.PHONE})  # none is without a digit
+
 # In this order: what a former one found, a later one leaves alone.
 _FINDERS: Final[tuple[tuple[Kind, Callable[[str], Iterator[Span]]], ...]] = (
     (Kind.KEY, key_spans),
@@ -202,8 +205,9 @@ def find(text: str, kinds: frozenset[Kind] = ALL_KINDS) -> list[tuple[int, int, 
     """Return where values of ``kinds`` are: start, end and kind, in order, none overlapping another."""
     taken = bytearray(len(text))
     found = []
+    figures = _DIGIT.search(text) is not None
     for kind, finder in _FINDERS:
-        if kind not in kinds:
+        if kind not in kinds or (kind in _FIGURES and not figures):
             continue
         for start, end in finder(text):
             if start < end and not any(taken[start:end]):

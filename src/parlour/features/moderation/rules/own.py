@@ -33,6 +33,8 @@ class _Token(NamedTuple):
 
 
 def _folded(word: str) -> str:
+    if word.isascii():
+        return word.lower()
     return unicodedata.normalize("NFKC", word.translate(_INVISIBLE)).casefold()
 
 

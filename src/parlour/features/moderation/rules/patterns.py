@@ -27,7 +27,10 @@ class _Step(NamedTuple):
 
 
 class _State:
-    """The steps where patterns may be, after some character; and what came of the characters seen next."""
+    """The steps where patterns may be, after some character; and what came of the characters seen next.
+
+    The empty one is the end of the text.
+    """
 
     def __init__(self, places: frozenset[int], before: int) -> None:
         self.places = places
@@ -68,7 +71,9 @@ class Patterns:
             state, matched = state.next.get(character) or self._go(state, character)
             if matched:
                 found |= matched
-        return found | self._closed(state.places, state.before, _EDGE)[1]
+        if "" not in state.next:
+            state.next[""] = state, self._closed(state.places, state.before, _EDGE)[1]
+        return found | state.next[""][1]
 
     def spans(self, text: str, rules: frozenset[int]) -> list[tuple[int, int]]:
         """Return every stretch of ``text`` that is covered by matches of ``rules``, in order."""
