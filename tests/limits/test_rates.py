@@ -205,7 +205,7 @@ async def test_keys_that_count_no_more_are_forgotten() -> None:
     clock = Clock()
     memory = Memory(60, clock=clock)
     for number in range(SWEEP_EVERY - 1):
-        await memory.take([Charge(f"old {number}", 5, 1)])
+        await memory.admit([Charge(f"old {number}", 5, 1)])
     clock.now += 150
-    await memory.take([Charge("new", 5, 1), Charge("newer", 5, 1)])
+    await memory.admit([Charge("new", 5, 1), Charge("newer", 5, 1)])
     assert len(memory._counters) == 2

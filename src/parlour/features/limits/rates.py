@@ -7,7 +7,7 @@ really used is charged when that is known, as far as the limit has room, so that
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Final
+from typing import Final, NamedTuple
 
 from parlour.features.limits.counting.tally import Charge, Counting, Tally
 from parlour.features.limits.headers import openai_headers, ratelimit_headers
@@ -26,8 +26,7 @@ _SENTENCES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Demand:
+class _Demand(NamedTuple):
     """What one request takes from one limit."""
 
     subject: str
@@ -62,44 +61,32 @@ class Rates:
 
     async def admit(self, principal: Principal, *, session_id: str | None, tokens: int) -> Admission:
         """Count one request that will use about so many tokens. Raises TooMany, with what is left of what."""
-        requests_limit, tokens_limit = self._plans.rates(principal)
+        requests, most_tokens = map(self._ours, self._plans.rates(principal))
         subjects = _subjects(principal, session_id)
-        demands = [self._demand(*subject, "requests", requests_limit, 1) for subject in subjects]
-        demands += [self._demand(*subject, "tokens", tokens_limit, max(1, tokens)) for subject in subjects]
+        demands = [_demand(*subject, "requests", requests, 1) for subject in subjects]
+        demands += [_demand(*subject, "tokens", most_tokens, max(1, tokens)) for subject in subjects]
         return await self._admit(demands)
 
     async def admit_stranger(self, address: str) -> Admission:
         """Count somebody at ``address`` who asks for an identity. Raises TooMany."""
-        limit = self._plans.requests_per_minute
-        return await self._admit([self._demand("door", group_of(address), "requests", limit, 1)])
+        limit = self._ours(self._plans.requests_per_minute)
+        return await self._admit([_demand("door", group_of(address), "requests", limit, 1)])
+
+    def _ours(self, limit: int) -> int:
+        """Return the part of a limit that may be used here."""
+        share = self._counting.share
+        return limit if share == 1.0 else max(1, int(limit * share))
 
     async def settle(self, admission: Admission, tokens: int) -> None:
         """Charge what was used beyond the estimate; what was not used stays charged."""
         beyond = tokens - admission.tokens
-        if beyond <= 0 or not admission.charged:
-            return
-        tallies = await self._counting.look([charge.key for charge in admission.charged])
-        await self._counting.take(
-            [
-                Charge(charge.key, charge.limit, min(beyond, room))
-                for charge, tally in zip(admission.charged, tallies, strict=True)
-                if (room := charge.limit - tally.used(self._counting.window)) > 0
-            ]
-        )
-
-    def _demand(self, subject: str, name: str, resource: Resource, limit: int, cost: int) -> _Demand:
-        ours = max(1, int(limit * self._counting.share))
-        # More than a limit ever has room for passes when all of it is free.
-        charge = Charge(f"{subject}:{name}:{resource}", ours, min(cost, ours))
-        return _Demand(subject, resource, charge)
+        if beyond > 0 and admission.charged:
+            await self._counting.fill([charge._replace(cost=beyond) for charge in admission.charged])
 
     async def _admit(self, demands: Sequence[_Demand]) -> Admission:
-        charges = [demand.charge for demand in demands]
-        tallies = await self._counting.look([charge.key for charge in charges])
-        self._refuse_beyond(demands, tallies)
-        if not all(await self._counting.take(charges)):
-            # Others came in between. What this one was counted for stays counted: it may only err that way.
-            self._refuse_beyond(demands, await self._counting.look([charge.key for charge in charges]))
+        passed, tallies = await self._counting.admit([demand.charge for demand in demands])
+        if not passed:
+            raise self._refusal(demands, tallies)
         tokens = [demand.charge for demand in demands if demand.resource == "tokens"]
         return Admission(
             self._allowances(demands, tallies, admitted=True),
@@ -107,17 +94,15 @@ class Rates:
             tuple(tokens),
         )
 
-    def _refuse_beyond(self, demands: Sequence[_Demand], tallies: Sequence[Tally]) -> None:
+    def _refusal(self, demands: Sequence[_Demand], tallies: Sequence[Tally]) -> TooMany:
         waits = [
             tally.wait(demand.charge.limit, demand.charge.cost, self._counting.window)
             for demand, tally in zip(demands, tallies, strict=True)
         ]
         longest = max(waits)
-        if longest == 0:
-            return
         subject = demands[waits.index(longest)].subject
-        seconds = ceil(longest)
-        raise TooMany(
+        seconds = max(1, ceil(longest))
+        return TooMany(
             f"{_SENTENCES[subject]} Go on in {seconds} {'second' if seconds == 1 else 'seconds'}.",
             retry_after=longest,
             allowances=self._allowances(demands, tallies, admitted=False),
@@ -127,27 +112,31 @@ class Rates:
         self, demands: Sequence[_Demand], tallies: Sequence[Tally], *, admitted: bool
     ) -> tuple[Allowance, ...]:
         """Return what is left of each resource where the least of it is left."""
-        tightest: dict[Resource, Allowance] = {}
-        for demand, tally in zip(demands, tallies, strict=True):
-            found = self._allowance(demand, tally, admitted=admitted)
-            known = tightest.get(demand.resource)
-            if known is None or found.remaining < known.remaining:
-                tightest[demand.resource] = found
-        return tuple(tightest.values())
-
-    def _allowance(self, demand: _Demand, tally: Tally, *, admitted: bool) -> Allowance:
-        window, charge = self._counting.window, demand.charge
-        if admitted:
-            left = tally.left if tally.previous or tally.current else float(window)
-            tally = Tally(tally.previous, tally.current + charge.cost, left)
-        return Allowance(
-            resource=demand.resource,
-            limit=charge.limit,
-            window=window,
-            remaining=max(0, charge.limit - tally.used(window)),
-            more_in=tally.wait(charge.limit, 1, window),
-            all_in=tally.wait(charge.limit, charge.limit, window),
+        window = self._counting.window
+        tightest: dict[Resource, tuple[int, int, Tally]] = {}
+        for (_, resource, charge), tally in zip(demands, tallies, strict=True):
+            if admitted:
+                left = tally.left if tally.previous or tally.current else float(window)
+                tally = Tally(tally.previous, tally.current + charge.cost, left)
+            remaining = charge.limit - tally.used(window)
+            if resource not in tightest or remaining < tightest[resource][0]:
+                tightest[resource] = (remaining, charge.limit, tally)
+        return tuple(
+            Allowance(
+                resource=resource,
+                limit=limit,
+                window=window,
+                remaining=max(0, remaining),
+                more_in=tally.wait(limit, 1, window),
+                all_in=tally.wait(limit, limit, window),
+            )
+            for resource, (remaining, limit, tally) in tightest.items()
         )
+
+
+def _demand(subject: str, name: str, resource: Resource, limit: int, cost: int) -> _Demand:
+    # More than a limit ever has room for passes when all of it is free.
+    return _Demand(subject, resource, Charge(f"{subject}:{name}:{resource}", limit, min(cost, limit)))
 
 
 def _subjects(principal: Principal, session_id: str | None) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from parlour.features.limits.counting.tally import NOTHING, Charge, Tally
+from parlour.features.limits.counting.tally import NOTHING, Charge, Tally, Verdict
 
 SWEEP_EVERY = 4096  # keys made between two sweeps: forgetting costs each of them a constant share
 
@@ -30,15 +30,25 @@ class Memory:
         """Return the part of limits that may be used in this process."""
         return self._share()
 
-    async def look(self, keys: Sequence[str]) -> list[Tally]:
-        """Return the tallies."""
-        now = self._clock()
-        return [self._tally(key, now) for key in keys]
+    async def admit(self, charges: Sequence[Charge]) -> Verdict:
+        """Count all or none."""
+        now, window = self._clock(), self.window
+        tallies = [self._tally(charge.key, now) for charge in charges]
+        for charge, tally in zip(charges, tallies, strict=True):
+            if tally.used(window) + charge.cost > charge.limit:
+                return Verdict(False, tallies)  # noqa: FBT003 - named by its type
+        for charge, tally in zip(charges, tallies, strict=True):
+            self._put(charge.key, tally, charge.cost, now)
+        return Verdict(True, tallies)  # noqa: FBT003
 
-    async def take(self, charges: Sequence[Charge]) -> list[bool]:
-        """Count what passes."""
+    async def fill(self, charges: Sequence[Charge]) -> None:
+        """Count what there is room for."""
         now = self._clock()
-        return [self._take(charge, now) for charge in charges]
+        for charge in charges:
+            tally = self._tally(charge.key, now)
+            room = charge.limit - tally.used(self.window)
+            if room > 0:
+                self._put(charge.key, tally, min(charge.cost, room), now)
 
     def learn(self, key: str, tally: Tally) -> Tally:
         """Take over a tally from elsewhere where it is higher than what is known here; return the higher."""
@@ -47,34 +57,29 @@ class Memory:
         if known.used(self.window) > tally.used(self.window):
             return known
         if tally.current or tally.previous:
-            if key not in self._counters:
-                self._make_room(now)
-            self._counters[key] = (now + tally.left, tally.previous, tally.current)
+            self._put(key, tally, 0, now)
         return tally
 
     def add(self, key: str, cost: int) -> None:
         """Count what was admitted elsewhere."""
-        self._add(key, cost, self._clock())
+        now = self._clock()
+        self._put(key, self._tally(key, now), cost, now)
 
-    def _take(self, charge: Charge, now: float) -> bool:
-        if self._tally(charge.key, now).used(self.window) + charge.cost > charge.limit:
-            return False
-        self._add(charge.key, charge.cost, now)
-        return True
-
-    def _add(self, key: str, cost: int, now: float) -> None:
-        tally = self._tally(key, now)
+    def _put(self, key: str, tally: Tally, cost: int, now: float) -> None:
         if key not in self._counters:
             self._make_room(now)
-        end = now + (tally.left if tally.current or tally.previous else self.window)
-        self._counters[key] = (end, tally.previous, tally.current + cost)
+        left = tally.left if tally.current or tally.previous else self.window
+        self._counters[key] = (now + left, tally.previous, tally.current + cost)
 
     def _tally(self, key: str, now: float) -> Tally:
-        end, previous, current = self._counters.get(key, (now, 0, 0))
+        counter = self._counters.get(key)
+        if counter is None:
+            return NOTHING
+        end, previous, current = counter
         if now < end:
             return Tally(previous, current, end - now)
-        if now < end + self.window:
-            return Tally(current, 0, end + self.window - now) if current else NOTHING
+        if current and now < end + self.window:
+            return Tally(current, 0, end + self.window - now)
         return NOTHING
 
     def _make_room(self, now: float) -> None:

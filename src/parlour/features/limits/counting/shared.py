@@ -1,52 +1,84 @@
 """Counters in Redis, which servers share, with those of this process behind them.
 
-What Redis said is remembered here. When it does not answer within a tenth of a second, this process counts
-on from there and allows its part of each limit only, since the other servers do the same; and when it comes
-back with less than it knew, the higher count holds (A-250). The scripts are those of the ``limits`` library.
+One script looks at all limits of a message and counts in all of them or in none: one round trip, whoever
+else is at it. What Redis said is remembered here. When it does not answer within a tenth of a second, this
+process counts on from there and allows its part of each limit only, since the other servers do the same; and
+when Redis comes back with less than was known, the higher count holds (A-250).
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import structlog
-from limits.aio.storage.redis.bridge import RedisBridge
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from parlour.features.limits.counting.memory import Memory
-from parlour.features.limits.counting.tally import Charge, Tally
+from parlour.features.limits.counting.tally import Charge, Tally, Verdict
 from parlour.infra.storage.redis import CALL_SECONDS, FAILURES
 
 LOOK_AGAIN_SECONDS = 1.0
 TOLERANCE = 0.05  # how much less Redis may know before it is reminded
+PREFIX: Final = "parlour:rate:"
 
 _NO_LIMIT: Final = 10**12
-
-_LOOK: Final = RedisBridge.SCRIPT_SLIDING_WINDOW
-_TAKE: Final = RedisBridge.SCRIPT_ACQUIRE_SLIDING_WINDOW
-
-_LOOK_DIGEST: Final = sha1(_LOOK, usedforsecurity=False).hexdigest()
-_TAKE_DIGEST: Final = sha1(_TAKE, usedforsecurity=False).hexdigest()
+_ALL: Final = "all"  # count all charges, or none
+_FILL: Final = "fill"  # count of each what there is room for
+# A key holds the counts of two windows and lives to the end of the next one: how long it has yet to live says
+# where in its window it is. All times are milliseconds by the clock of Redis.
+_SCRIPT: Final = """
+local window, fill = tonumber(ARGV[1]), ARGV[2] == 'fill'
+local found, costs, passed = {1}, {}, true
+for i, key in ipairs(KEYS) do
+    local limit, cost = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2])
+    local previous, current, left = 0, 0, redis.call('PTTL', key)
+    if left > 0 then
+        local value = redis.call('GET', key)
+        previous, current = string.match(value, '(%d+) (%d+)')
+        previous, current = tonumber(previous), tonumber(current)
+        if left > window then
+            left = left - window
+        else
+            previous, current = current, 0
+        end
+    end
+    if previous + current == 0 then
+        left = window
+    end
+    local used = math.floor(previous * left / window) + current
+    if fill then
+        cost = math.max(0, math.min(cost, limit - used))
+    elseif used + cost > limit then
+        passed = false
+    end
+    costs[i] = cost
+    found[3 * i - 1], found[3 * i], found[3 * i + 1] = previous, current, left
+end
+if not passed then
+    found[1] = 0
+    return found
+end
+for i, key in ipairs(KEYS) do
+    if costs[i] > 0 then
+        local counts = string.format('%.0f %.0f', found[3 * i - 1], found[3 * i] + costs[i])
+        redis.call('SET', key, counts, 'PX', found[3 * i + 1] + window)
+    end
+end
+return found
+"""
+_DIGEST: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 _log = structlog.get_logger(__name__)
-
-
-class _Call(NamedTuple):
-    """A script to run on a key."""
-
-    digest: str
-    key: str
-    arguments: tuple[int, ...]
 
 
 @dataclass(slots=True)
 class _Batch:
     """Calls that go to Redis together, and what came of them: None when it did not answer."""
 
-    calls: list[_Call] = field(default_factory=list)
+    calls: list[tuple[str, Sequence[Charge]]] = field(default_factory=list)
     found: list[Any] | None = None
 
 
@@ -73,27 +105,31 @@ class Shared:
         """Return all of a limit, or this process's part while Redis is away."""
         return self._share() if self.away else 1.0
 
-    async def look(self, keys: Sequence[str]) -> list[Tally]:
-        """Return the tallies that all servers share, or this process's own."""
-        found = await self._run([_Call(_LOOK_DIGEST, key, (self.window,)) for key in keys])
+    async def admit(self, charges: Sequence[Charge]) -> Verdict:
+        """Count all or none, where all servers see it or here."""
+        found = await self._run(_ALL, charges)
         if found is None:
-            return await self._memory.look(keys)
-        theirs = [self._tally(row) for row in found]
-        known = [self._memory.learn(key, tally) for key, tally in zip(keys, theirs, strict=True)]
-        await self._remind(keys, theirs, known)
-        return known
+            return await self._memory.admit(charges)
+        theirs = [
+            Tally(previous, current, left / 1000 if previous or current else 0.0)
+            for previous, current, left in zip(found[1::3], found[2::3], found[3::3], strict=True)
+        ]
+        known = [self._memory.learn(charge.key, tally) for charge, tally in zip(charges, theirs, strict=True)]
+        room = all(
+            tally.used(self.window) + charge.cost <= charge.limit
+            for charge, tally in zip(charges, known, strict=True)
+        )
+        await self._remind(charges, theirs, known)
+        if not found[0] or not room:
+            return Verdict(False, known)  # noqa: FBT003 - named by its type
+        for charge in charges:
+            self._memory.add(charge.key, charge.cost)
+        return Verdict(True, known)  # noqa: FBT003
 
-    async def take(self, charges: Sequence[Charge]) -> list[bool]:
-        """Count what passes, where all servers see it or here."""
-        arguments = ((charge.limit, self.window, charge.cost) for charge in charges)
-        keys = (charge.key for charge in charges)
-        found = await self._run([_Call(_TAKE_DIGEST, *each) for each in zip(keys, arguments, strict=True)])
-        if found is None:
-            return await self._memory.take(charges)
-        for charge, passed in zip(charges, found, strict=True):
-            if passed:
-                self._memory.add(charge.key, charge.cost)
-        return [bool(passed) for passed in found]
+    async def fill(self, charges: Sequence[Charge]) -> None:
+        """Count what there is room for."""
+        if await self._run(_FILL, charges) is None:
+            await self._memory.fill(charges)
 
     async def close(self) -> None:
         """Look for Redis no more."""
@@ -101,65 +137,58 @@ class Shared:
             self._return.cancel()
             await asyncio.gather(self._return, return_exceptions=True)
 
-    async def _remind(self, keys: Sequence[str], theirs: Sequence[Tally], known: Sequence[Tally]) -> None:
+    async def _remind(
+        self, charges: Sequence[Charge], theirs: Sequence[Tally], known: Sequence[Tally]
+    ) -> None:
         """Count again in Redis what it has lost, so that the other servers see it."""
-        lost = [
-            (key, ours.used(self.window) - tally.used(self.window))
-            for key, tally, ours in zip(keys, theirs, known, strict=True)
-        ]
-        # Two clocks never agree on every single one.
-        calls = [
-            _Call(_TAKE_DIGEST, key, (_NO_LIMIT, self.window, count))
-            for (key, count), ours in zip(lost, known, strict=True)
-            if count > 1 + ours.used(self.window) * TOLERANCE
-        ]
-        if calls:
-            await self._run(calls)
+        lost = []
+        for charge, tally, ours in zip(charges, theirs, known, strict=True):
+            if ours is tally:
+                continue
+            used = ours.used(self.window)
+            missing = used - tally.used(self.window)
+            if missing > 1 + used * TOLERANCE:  # two clocks never agree on every single one
+                lost.append(Charge(charge.key, _NO_LIMIT, missing))
+        if lost:
+            await self._run(_FILL, lost)
 
-    async def _run(self, calls: Sequence[_Call]) -> list[Any] | None:
-        """Run scripts; None while Redis is away.
+    async def _run(self, mode: str, charges: Sequence[Charge]) -> list[int] | None:
+        """Run the script; None while Redis is away.
 
         What is asked for while an earlier batch is under way goes with the next one, all in one round trip.
         """
         if self.away:
             return None
         batch = self._next
-        begin = len(batch.calls)
-        batch.calls.extend(calls)
+        place = len(batch.calls)
+        batch.calls.append((mode, charges))
         async with self._turn:
             if self._next is batch:
                 self._next = _Batch()
                 batch.found = None if self.away else await self._send(batch.calls)
-        return None if batch.found is None else batch.found[begin : begin + len(calls)]
+        return None if batch.found is None else batch.found[place]
 
-    async def _send(self, calls: Sequence[_Call]) -> list[Any] | None:
+    async def _send(self, calls: Sequence[tuple[str, Sequence[Charge]]]) -> list[Any] | None:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 try:
                     return await self._evaluate(calls)
                 except NoScriptError:  # a new server, or one that was emptied
-                    for script in (_LOOK, _TAKE):
-                        await self._client.script_load(script)
+                    await self._client.script_load(_SCRIPT)
                     return await self._evaluate(calls)
         except FAILURES as error:
             _log.warning("redis_away", cause=f"{type(error).__name__}: {error}")
             self._return = asyncio.create_task(self._until_back())
             return None
 
-    async def _evaluate(self, calls: Sequence[_Call]) -> list[Any]:
+    async def _evaluate(self, calls: Sequence[tuple[str, Sequence[Charge]]]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
-        for digest, key, arguments in calls:
-            # The braces keep both counters of a key on one node of a cluster.
-            pipeline.evalsha(digest, 2, f"parlour:rate:{{{key}}}/-1", f"parlour:rate:{{{key}}}", *arguments)
+        for mode, charges in calls:
+            keys = [PREFIX + charge.key for charge in charges]
+            figures = [figure for charge in charges for figure in charge[1:]]
+            pipeline.evalsha(_DIGEST, len(keys), *keys, self.window * 1000, mode, *figures)
         found: list[Any] = await pipeline.execute()
         return found
-
-    def _tally(self, row: Sequence[Any]) -> Tally:
-        """Read what the script says: counts, and the milliseconds that Redis keeps them."""
-        previous, previous_left, current, current_left = (int(value or 0) for value in row)
-        # A counter is kept for two windows: its own, and the next, in which it is the one before.
-        left = current_left / 1000 - self.window if current_left > 0 else previous_left / 1000
-        return Tally(previous if previous_left > 0 else 0, current, max(0.0, left))
 
     async def _until_back(self) -> None:
         while True:

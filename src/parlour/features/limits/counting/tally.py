@@ -1,12 +1,10 @@
 """A sliding window of two counters for each key: how much was used, and when there is room again.
 
-The rule is that of the ``limits`` library's sliding window counter: what happened in the window before counts
-by the share of it that is still within reach. Whoever knows a tally can therefore tell to the millisecond
-when the next one passes.
+What happened in the window before counts by the share of it that is still within reach. Whoever knows a
+tally can therefore tell to the millisecond when the next one passes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import floor
 from typing import NamedTuple, Protocol
 
@@ -23,7 +21,7 @@ class Tally(NamedTuple):
 
     def used(self, window: int) -> int:
         """Return what counts now."""
-        return floor(self.previous * self.left / window) + self.current
+        return (floor(self.previous * self.left / window) if self.previous else 0) + self.current
 
     def wait(self, limit: int, cost: int, window: int) -> float:
         """Return how many seconds from now ``cost`` more passes, if nothing else is counted; 0 for now."""
@@ -39,13 +37,19 @@ class Tally(NamedTuple):
 NOTHING = Tally(0, 0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """So much of a key's limit is to be used; ``cost`` is at most ``limit``."""
 
     key: str
     limit: int
     cost: int
+
+
+class Verdict(NamedTuple):
+    """Whether charges passed, and each one's tally as it was before."""
+
+    passed: bool
+    tallies: list[Tally]
 
 
 class Counting(Protocol):
@@ -59,10 +63,10 @@ class Counting(Protocol):
         """Return which part of a limit may be used here: 1, or less while others count for themselves."""
         ...
 
-    async def look(self, keys: Sequence[str]) -> list[Tally]:
-        """Return the tally of each key, in order."""
+    async def admit(self, charges: Sequence[Charge]) -> Verdict:
+        """Count all of the charges if every limit has room for its own, else none of them."""
         ...
 
-    async def take(self, charges: Sequence[Charge]) -> list[bool]:
-        """Count each charge that its limit still has room for; return which ones, in order."""
+    async def fill(self, charges: Sequence[Charge]) -> None:
+        """Count of each charge as much as its limit has room for."""
         ...
