@@ -35,7 +35,9 @@ def python_complaints() -> Iterator[str]:
         yield f"uv.lock names {place}, not the public index: {remedy}"
     (ours,) = (package for package in lock["package"] if package["name"] == "parlour")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = {"": project["project"]["dependencies"], **project["dependency-groups"]}
+    extras = project["project"].get("optional-dependencies", {})
+    everything = [*project["project"]["dependencies"], *(line for lines in extras.values() for line in lines)]
+    asked = {"": everything, **project["dependency-groups"]}
     locked = {"": ours["metadata"].get("requires-dist", []), **ours["metadata"].get("requires-dev", {})}
     for group, requirements in asked.items():
         if {as_asked(line) for line in requirements} != {as_locked(entry) for entry in locked.get(group, [])}:
