@@ -5,12 +5,8 @@ and over all calls together no more than one retry in ten, so that a provider in
 its own clients. With somebody else at hand there is one quick retry, and no long wait.
 """
 
-import asyncio
-import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 
-from parlour.llm.model import Model, ModelEvent, Prompt
 from parlour.vocabulary.errors import (
     EmptyAnswer,
     Overloaded,
@@ -93,59 +89,3 @@ class Retries:
         if asked_for > LONGEST_WAIT:
             return None
         return asked_for + self._jitter(0.0, FIRST_BACKOFF * 2**self._made)
-
-
-class Retrying:
-    """Asks ``model`` again when its call failed before anything was shown."""
-
-    def __init__(
-        self,
-        model: Model,
-        *,
-        budget: RetryBudget | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        jitter: Callable[[float, float], float] = random.uniform,
-    ) -> None:
-        """Wrap ``model``. A budget shared by several models bounds all of them together."""
-        self._model = model
-        self._budget = budget or RetryBudget()
-        self._sleep = sleep
-        self._jitter = jitter
-        self.provider = model.provider
-        self.name = model.name
-
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
-        """Answer ``prompt`` as the wrapped model does."""
-        self._budget.earn()
-        retries, was_empty = 0, False
-        while True:
-            shown = False
-            try:
-                async with aclosing(self._model.stream(prompt)) as events:
-                    async for event in events:
-                        shown = True
-                        yield event
-                    return
-            except EmptyAnswer:
-                if shown or was_empty:
-                    raise
-                was_empty = True
-            except ProviderError as error:
-                wait = None if shown or retries == MOST_RETRIES else self._wait(error, retries)
-                if wait is None or not self._budget.spend():
-                    raise
-                retries += 1
-                await self._sleep(wait)
-
-    def _wait(self, error: ProviderError, retries: int) -> float | None:
-        """Return the seconds to wait before asking again; None where asking again is no use."""
-        match error:
-            case TimedOut(stage="connect") | Unreachable() | Overloaded():
-                asked_for = error.retry_after or 0.0
-            case RateLimited(retry_after=float(seconds)):
-                asked_for = seconds
-            case _:
-                return None
-        if asked_for > LONGEST_WAIT:
-            return None
-        return asked_for + self._jitter(0.0, FIRST_BACKOFF * 2**retries)
