@@ -3,7 +3,7 @@
     python -m benchmarks.workers.upstream PORT
 
 It answers every POST as OpenAI's streaming chat completions do. The newest ``[tokens=200 rate=100]`` in the
-request says how much and how fast; a request that limits its answer (a title) gets a few words at once. The
+request says how much and how fast; a request for a short answer (a title) gets a few words at once. The
 first word carries the moment at which the answer began, so that a reader can tell how late each word came.
 """
 
@@ -19,9 +19,10 @@ import uvloop
 
 MARK = b"~"  # exactly one in every word: readers count words by it, wherever the stream is cut
 TITLE_WORDS = 6
-LIMITS = (b'"max_tokens"', b'"max_completion_tokens"')
+SHORT = 100  # tokens; a request for no more wants a title
 
 _WISH = re.compile(rb"\[tokens=(\d+) rate=(\d+)\]")
+_LIMIT = re.compile(rb'"max_(?:completion_)?tokens": *(\d+)')
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
@@ -150,7 +151,8 @@ class _Connection(asyncio.Protocol):
         assert transport is not None
         wishes = _WISH.findall(body)
         words, rate = (int(wishes[-1][0]), int(wishes[-1][1])) if wishes else (TITLE_WORDS, 1000)
-        if any(limit in body for limit in LIMITS):
+        limit = _LIMIT.search(body)
+        if limit is not None and int(limit[1]) <= SHORT:
             words, rate = TITLE_WORDS, 1000
         pace = self._paces.get(rate)
         if pace is None:
