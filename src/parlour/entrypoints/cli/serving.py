@@ -25,6 +25,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from parlour import __version__
 from parlour.entrypoints.http.connections import BoundedConnection
+from parlour.infra.garbage import spare_what_stays
 from parlour.infra.observability.logs import choose_style, configure_logging
 from parlour.infra.observability.sink import LogSink
 from parlour.settings import Settings
@@ -169,6 +170,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
         await super().startup(sockets=sockets)
+        spare_what_stays()
         if self.started and sockets:
             self._tell(sockets[0].getsockname()[1])
 
