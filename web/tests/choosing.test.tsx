@@ -21,7 +21,7 @@ beforeEach(() => {
   window.localStorage.clear();
   server = new FakeServer();
   server.models = [
-    model("auto", "Automatic"),
+    model("auto", "Automatic", { provider: null }),
     model("openai/terra", "Terra"),
     model("anthropic/sonnet", "Sonnet", { available: false, note: "Not answering at the moment." }),
     model("gemini/pro", "Pro"),
@@ -52,7 +52,11 @@ describe("the model selector", () => {
     document.getElementById(list.getAttribute("aria-activedescendant") ?? "")?.textContent;
 
   test("is not there with one model", async () => {
-    server.models = [model("auto", "Automatic"), model("builtin", "Documents")];
+    server.models = [
+      model("auto", "Automatic"),
+      model("openai/terra", "Terra"),
+      model("builtin", "Documents"),
+    ];
     await draw();
     expect(screen.queryByRole("button")).toBeNull();
   });

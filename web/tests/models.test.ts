@@ -39,13 +39,16 @@ describe("a choice", () => {
     expect(choice(page, null)).toEqual({ model: AUTO, gone: null, wish: null });
   });
 
-  test.each([[[]], [[AUTO]], [[AUTO, model("builtin/docs")]]])("of %j is none", async (offered) => {
-    server.models = offered;
-    const page = models();
-    await page.refresh();
-    page.choose(null, "builtin/docs");
-    expect(choice(page, null)).toBeNull();
-  });
+  test.each([[[]], [[AUTO]], [[AUTO, model("builtin")]], [[AUTO, model("openai/one"), model("builtin")]]])(
+    "of %j is none",
+    async (offered) => {
+      server.models = offered;
+      const page = models();
+      await page.refresh();
+      page.choose(null, "builtin");
+      expect(choice(page, null)).toBeNull();
+    },
+  );
 
   test("is a session's own, begins on the empty page, and outlives the page", async () => {
     const page = models();

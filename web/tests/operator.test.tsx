@@ -102,7 +102,7 @@ test("a sum never passes off an unknown price as nothing", async () => {
   await show();
   const table = (await screen.findByText("Used and spent")).closest("section");
   const [, , unknown, total] = within(table as HTMLElement).getAllByRole("row");
-  expect(unknown?.textContent).toBe("a/bOther server81,000200unknown");
+  expect(unknown?.textContent).toBe("a/bOwn server81,000200unknown");
   expect(total?.textContent).toContain("$0.50and 3 calls of unknown price");
   fireEvent.click(screen.getByRole("button", { name: "This month" }));
   expect(screen.getByRole("button", { name: "This month" }).getAttribute("aria-pressed")).toBe("true");

@@ -72,9 +72,9 @@ export class Models {
   }
 }
 
-/** Tell whether there is anything to choose: with one model, or none but the built-in, there is not. */
+/** Tell whether there is anything to choose. The built-in one only stands in, so beside one model it is no choice. */
 export function choosable(items: readonly Model[]): boolean {
-  return items.filter(({ id }) => id !== AUTOMATIC).length > 1;
+  return items.filter(({ id }) => id !== AUTOMATIC && id !== BUILTIN).length > 1;
 }
 
 /** What is in force in a conversation; `made` is the wish its session was made with, on whatever device. */
@@ -103,9 +103,7 @@ export function providerName(provider: string | null): string | null {
 
 /** A model's own name: as the list calls it, else its id without the provider in front. */
 export function modelName(items: readonly Model[], id: string, provider: string | null = null): string {
-  // There is only one built-in model, and it is asked for by its provider's name.
-  const ids = provider === BUILTIN ? [BUILTIN] : [id, `${provider}/${id}`];
-  const listed = items.find((model) => ids.includes(model.id));
+  const listed = items.find((model) => model.id === id || model.id === `${provider}/${id}`);
   const [prefix, ...rest] = id.split("/");
   const bare = rest.length > 0 && prefix !== undefined && (prefix in NAMES || prefix === provider);
   return listed?.name ?? (bare ? rest.join("/") : id);

@@ -26,6 +26,7 @@ export function span({ locale, translate }: Language, milliseconds: number): str
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
   });
+  if (seconds < 0.1) return translate("when.spanShort", { figure: figure.format(0.1) });
   return translate("when.span", { figure: figure.format(seconds) });
 }
 

@@ -1,11 +1,17 @@
 /** What models and those who offer them are called. */
+import type { Model } from "@client/types";
 import { BUILTIN, modelName, providerName } from "@core/models";
 import { useCallback, useMemo } from "react";
 import { useApp, useStore, useWords } from "./context";
 
+/** Servers that the operator has set up, whatever stands behind them. */
+const OWN: readonly string[] = ["compatible", "openai_compatible"];
+
 export interface Names {
   provider(id: string): string;
   model(id: string, provider: string | null): string;
+  /** A model of the list. */
+  listed(model: Model): string;
 }
 
 export function useNames(): Names {
@@ -15,9 +21,16 @@ export function useNames(): Names {
   const provider = useCallback(
     (id: string) => {
       if (id === BUILTIN) return t("model.builtin");
-      return id === "compatible" ? t("model.compatible") : (providerName(id) ?? id);
+      return OWN.includes(id) ? t("model.own") : (providerName(id) ?? id);
     },
     [t],
   );
-  return useMemo(() => ({ provider, model: (id, from) => modelName(items, id, from) }), [provider, items]);
+  return useMemo(
+    () => ({
+      provider,
+      model: (id, from) => (from === BUILTIN ? t("model.answerer") : modelName(items, id, from)),
+      listed: (model) => (model.provider === BUILTIN ? t("model.answerer") : model.name),
+    }),
+    [provider, items, t],
+  );
 }

@@ -7,13 +7,16 @@ export const models = {
   "model.gone": "“{name}” is no longer offered. The model is chosen automatically.",
   "model.close": "Close",
   "model.builtin": "Built in",
-  "model.compatible": "Other server",
+  "model.own": "Own server",
+  "model.answerer": "Documents alone",
+  "model.answererNote": "Finds passages, without a language model",
 
   "when.seconds": "in {count} s",
   "when.minutes": "in {count} min",
   "when.today": "at {time}",
   "when.later": "on {day}, {time}",
   "when.span": "{figure} s",
+  "when.spanShort": "less than {figure} s",
   "when.spanMinutes": "{count} min",
 
   "limit.waiting": "A little too fast. Goes out {when}",

@@ -3,6 +3,7 @@
  * What can't be had stays in the list with its reason, and can be reached but not chosen.
  */
 import type { Model } from "@client/types";
+import { BUILTIN } from "@core/models";
 import { Check } from "lucide-react";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { useWords } from "../context";
@@ -21,6 +22,7 @@ interface Props {
 
 export function ModelList({ id, items, chosen, onChoose, onLeave }: Props) {
   const t = useWords();
+  const names = useNames();
   const [active, setActive] = useState(chosen);
   const list = useRef<HTMLDivElement>(null);
   const typed = useRef({ word: "", at: 0 });
@@ -41,7 +43,7 @@ export function ModelList({ id, items, chosen, onChoose, onLeave }: Props) {
     // One letter again and again walks through what begins with it.
     const from = word.length === 1 ? at + 1 : at;
     const order = [...items.slice(from), ...items.slice(0, from)];
-    const found = order.find(({ name }) => name.toLowerCase().startsWith(word.toLowerCase()));
+    const found = order.find((model) => names.listed(model).toLowerCase().startsWith(word.toLowerCase()));
     if (found) setActive(found.id);
   };
   const pressed = (event: KeyboardEvent) => {
@@ -97,14 +99,15 @@ export function ModelList({ id, items, chosen, onChoose, onLeave }: Props) {
 
 function Words({ model }: { model: Model }) {
   const t = useWords();
-  const { provider } = useNames();
-  const from = model.provider && provider(model.provider);
+  const names = useNames();
+  const builtin = model.provider === BUILTIN;
+  const from = builtin ? t("model.answererNote") : model.provider && names.provider(model.provider);
   const note = model.note ?? (model.available ? null : t("model.away"));
   const line = [from, note].filter(Boolean).join(" · ");
   return (
     <span className="model-words">
       <span>
-        <bdi>{model.name}</bdi>
+        <bdi>{names.listed(model)}</bdi>
       </span>
       {line && (
         <small>

@@ -5,6 +5,7 @@ import { ChevronDown, CircleAlert, Cpu, X } from "lucide-react";
 import { type ReactNode, useCallback, useId, useLayoutEffect, useRef, useState } from "react";
 import { useApp, useStore, useWhole, useWords } from "../context";
 import { PHONE, useMedia, usePressOutside } from "../hooks";
+import { useNames } from "../names";
 import { IconButton } from "../parts/IconButton";
 import { place } from "../parts/place";
 import { ModelList } from "./ModelList";
@@ -43,13 +44,14 @@ interface Props {
 
 function Select({ choice, items, onOpen, onChoose }: Props) {
   const t = useWords();
+  const names = useNames();
   const phone = useMedia(PHONE);
   const [open, setOpen] = useState(false);
   const id = useId();
   const button = useRef<HTMLButtonElement>(null);
   const wrap = useRef<HTMLDivElement>(null);
   const { model } = choice;
-  const name = model.id === AUTOMATIC ? t("model.automatic") : model.name;
+  const name = model.id === AUTOMATIC ? t("model.automatic") : names.listed(model);
   const close = useCallback((refocus: boolean) => {
     setOpen(false);
     if (refocus) button.current?.focus();
