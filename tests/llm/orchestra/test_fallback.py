@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from decimal import Decimal
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parlour.llm.model import Chosen, Finish, ModelEvent, Prompt, Sources, Text, ToolCall
-from parlour.llm.orchestra.breaker import BreakerRules
+from parlour.llm.orchestra.breaker import BreakerRules, State
 from parlour.llm.orchestra.profile import Profile
 from parlour.llm.orchestra.routing import Candidate, Choice, PassedOver
 from parlour.llm.retry import FIRST_BACKOFF, RetryBudget
@@ -310,6 +311,36 @@ async def test_all_models_share_one_budget_of_retries() -> None:
     assert 100 < len(first.prompts) <= 100 + 2 + 10
 
 
+async def test_a_provider_that_flaps_is_left_alone_and_nobody_notices() -> None:
+    """F-029: half of its calls fail, 50 turns a second for a minute."""
+    stage, dice = Stage(), Random(7)
+    steady = good()
+
+    class Flapping(Scripted):
+        def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
+            self.lines = [[Overloaded()] if dice.random() < 0.5 else [ANSWER, STOP]]
+            return super().stream(prompt)
+
+    flapping = Flapping("openai")
+    begun, opened_after = stage.clock.now, None
+    turns = retries = 0
+    while stage.clock.now < begun + 60:
+        answering = stage.answering(flapping, steady)
+        heard = await hear(answering, QUESTION)
+        assert heard.text == ANSWER
+        turns += 1
+        asked = [line for line in answering.ledger if line.status is not AttemptStatus.SKIPPED]
+        retries += max(0, sum(line.provider == "openai" for line in asked) - 1)
+        if opened_after is None and stage.breakers.of("openai", "large").state is State.OPEN:
+            opened_after = stage.clock.now - begun
+        stage.clock.now += 0.02
+
+    assert opened_after is not None
+    assert opened_after <= 30
+    assert retries <= 10 + 0.1 * turns
+    assert len(flapping.prompts) < turns / 2
+
+
 # --- when nobody can ---
 
 
@@ -542,12 +573,21 @@ async def test_what_a_provider_never_took_costs_nothing_and_what_is_unknown_is_n
     assert answering.cost_usd is None
 
 
-async def test_a_model_gets_no_more_tokens_than_it_can_write() -> None:
+@pytest.mark.parametrize(
+    ("profile", "told", "most"),
+    [
+        (Profile(100_000, 8_000), 3_000, 1_000),
+        (Profile(100_000, 500), 3_000, 500),
+        (Profile(3_600, 2_000), 3_000, 600),
+        (Profile(2_000, 1_000), 3_000, 500),  # an estimate, on the safe side
+    ],
+)
+async def test_a_model_gets_no_more_tokens_than_it_can_write(profile: Profile, told: int, most: int) -> None:
     model = good()
-    small = Choice((Candidate(model, Profile(4_000, 500)),), "", prompt_tokens=3_700)
-    await hear(Stage().orchestra.answering(small), QUESTION)
+    group = Choice((Candidate(model, profile),), "", prompt_tokens=told)
+    await hear(Stage().orchestra.answering(group), QUESTION)
 
-    assert model.prompts[0].max_tokens == 300
+    assert model.prompts[0].max_tokens == most
 
 
 # --- small work ---

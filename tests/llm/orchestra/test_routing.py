@@ -187,6 +187,10 @@ def test_with_fallback_none_nobody_steps_in(desk: Desk) -> None:
     assert refs(alone.choose()) == ["openai/large"]
     assert len(refs(desk.choose())) == 3
 
+    alone.fail("openai/large")
+    assert refs(alone.choose()) == ["openai/large"]
+    assert refs(alone.choose(images=True)) == ["openai/large"]
+
 
 def test_nobody_at_all() -> None:
     with pytest.raises(ModelMissing):

@@ -195,7 +195,9 @@ class Course:
         most = prompt.max_tokens
         if most is not None:
             room = profile.context_tokens - self._choice.prompt_tokens
-            most = min(most, profile.output_tokens, room if room >= LEAST_TOKENS else most)
+            if room < LEAST_ROOM:
+                room = profile.context_tokens // 4  # the prompt was estimated, and it did get here
+            most = min(most, profile.output_tokens, room)
             if said:
                 most = max(LEAST_TOKENS, most - estimate_tokens(said))
         return replace(prompt, partial=prompt.partial + said, max_tokens=most, time_left=self._time_left)

@@ -177,6 +177,7 @@ class Router:
     def choose(self, wish: Wish) -> Choice:
         """Return who answers. Raises what tells best why nobody can."""
         task = task_of(wish.text)
+        alone = NOBODY in self._order
         lasting: list[tuple[Candidate, str, type[ParlourError]]] = []
         fit: list[_Preferred] = []
         tired: list[_Preferred] = []
@@ -192,7 +193,7 @@ class Router:
                     assumed.append(preferred)
                 if not fit:
                     passed.append(_passed(candidate, words))
-            elif (breaker := self._breaker(candidate)).free:
+            elif alone or (breaker := self._breaker(candidate)).free:
                 fit.append(preferred)
             else:
                 tired.append(preferred)
@@ -202,7 +203,7 @@ class Router:
         if not able:
             raise self._nobody(wish, lasting)
         candidates = tuple(each.candidate for each in able)
-        if NOBODY in self._order:
+        if alone:
             candidates = candidates[:1]
         return Choice(
             candidates, self._sentence(able[0], passed, wish), task, tuple(passed), wish.prompt_tokens
