@@ -7,9 +7,11 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
+from parlour.vocabulary.principal import Scope
 from tests.fakes.provider import FakeProvider
 from tests.harness.serving import PATIENCE, Person, Served, answers
 from tests.harness.waiting import until
+from tests.openai_api.conftest import connect, program
 
 pytestmark = pytest.mark.anyio
 
@@ -98,6 +100,53 @@ async def test_a_session_goes_on(
     assert f"First by {by}" in [message["content"] for message in asked]
 
 
+async def test_each_user_of_the_caller_has_a_session_where_the_caller_wants_that(
+    client: openai.AsyncOpenAI, user: Person
+) -> None:
+    async def session(name: str, **more: Any) -> str:  # noqa: ANN401
+        answer = await client.chat.completions.create(
+            model="default", messages=said(f"I am {name}"), user=name, **more
+        )
+        found: str = beside(answer)["session_id"]
+        return found
+
+    wanted = {"metadata": {"session": "user"}}
+    ada = await session("ada", **wanted)
+    assert await session("ada", **wanted) == ada
+    assert await session("ada") != ada  # a user alone means nothing
+    assert await session("grace", **wanted) != ada
+    await user.ok("DELETE", f"/api/chat/sessions/{ada}")
+    anew = await session("ada", **wanted)
+    assert anew != ada
+    assert [await session("ada", **wanted) for _ in range(2)] == [anew, anew]
+
+
+async def test_a_users_first_requests_at_once_find_one_session(
+    client: openai.AsyncOpenAI,
+) -> None:
+    calls = [
+        client.chat.completions.create(
+            model="default", messages=said(f"Number {place}"), user="eve", metadata={"session": "user"}
+        )
+        for place in range(5)
+    ]
+    assert len({beside(answer)["session_id"] for answer in await asyncio.gather(*calls)}) == 1
+
+
+async def test_another_key_has_other_users(client: openai.AsyncOpenAI, served: Served) -> None:
+    other = await program(served, Scope.CHAT)
+    async with connect(served, other.token) as stranger:
+        ids = [
+            beside(
+                await each.chat.completions.create(
+                    model="default", messages=said("Hi"), user="same", metadata={"session": "user"}
+                )
+            )["session_id"]
+            for each in (client, stranger)
+        ]
+    assert ids[0] != ids[1]
+
+
 async def test_somebody_elses_session_is_not_found(client: openai.AsyncOpenAI, served: Served) -> None:
     stranger = await served.visitor()
     session_id = (await stranger.send("Mine alone"))["sessionId"]
@@ -157,6 +206,8 @@ async def test_a_failed_reply_is_an_error(client: openai.AsyncOpenAI) -> None:
         ({"tools": [{"type": "function", "function": {"name": "x"}}]}, "tools"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"metadata": {"session_id": 1}}, "metadata.session_id"),
+        ({"metadata": {"session": "mine"}}, "metadata.session"),
+        ({"metadata": {"session": "user"}}, "user"),
         ({"messages": [{"role": "user", "content": "x" * 10_001}]}, "messages"),
         ({"messages": [{"role": "user", "content": "  "}]}, "messages"),
     ],

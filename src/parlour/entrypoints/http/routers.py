@@ -43,6 +43,7 @@ def all_routers(
         limit_routes.routes(limits),
         moderation_routes.routes(moderation),
         openai_routes.routes(
+            conversations=conversations,
             replies=replies,
             assistants=assistants,
             completions=completions,

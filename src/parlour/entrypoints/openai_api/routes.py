@@ -42,7 +42,8 @@ from parlour.features.assistants.service import Assistant, Assistants
 from parlour.features.chat.log.live import StreamCut
 from parlour.features.chat.replies import Replies
 from parlour.features.chat.schemas import SendBody
-from parlour.features.chat.values import Accepted, Row, Run
+from parlour.features.chat.service import Conversations
+from parlour.features.chat.values import Row, Run
 from parlour.features.limits.guards import OpenAnswer
 from parlour.features.people.guards import AnyCaller, Caller, Embedder
 from parlour.infra.observability.metrics import Metrics
@@ -62,6 +63,7 @@ SessionId = Annotated[str | None, Header(alias="X-Session-Id", min_length=1, max
 
 def routes(
     *,
+    conversations: Conversations,
     replies: Replies,
     assistants: Assistants,
     completions: Completions,
@@ -70,7 +72,13 @@ def routes(
 ) -> APIRouter:
     """Return the routes under ``/v1``."""
     router = APIRouter(prefix="/v1", tags=["openai"])
-    _add_completions(router, replies, assistants, completions, metrics)
+    _add_completions(
+        router,
+        assistants,
+        conversations,
+        _AskedAssistants(replies, metrics),
+        _AskedModels(completions, metrics),
+    )
     _add_models(router, _Catalogue(assistants, completions, embedding))
 
     @router.post("/embeddings")
@@ -96,11 +104,12 @@ def routes(
 
 
 def _add_completions(
-    router: APIRouter, replies: Replies, assistants: Assistants, completions: Completions, metrics: Metrics
+    router: APIRouter,
+    assistants: Assistants,
+    conversations: Conversations,
+    asked_assistants: "_AskedAssistants",
+    asked_models: "_AskedModels",
 ) -> None:
-    asked_assistants = _AskedAssistants(replies, metrics)
-    asked_models = _AskedModels(completions, metrics)
-
     @router.post("/chat/completions")
     async def complete(
         request: Request,
@@ -115,16 +124,18 @@ def _add_completions(
             assistant = _named(assistants, body.model)
             if assistant is None:
                 return await asked_models.answer(request, principal, body)
+            message = _newest(body)
             session_id = session_id or _session_of(body)
+            if session_id is None and (thread := _thread_of(body)) is not None:
+                session_id = await conversations.session_of_thread(principal, assistant.id, thread)
             send = SendBody.model_construct(
-                message=_newest(body),
+                message=message,
                 assistant_id=assistant.id,
                 session_id=session_id,
                 client_message_id=idempotency_key,
             )
             earlier = _earlier(body) if session_id is None else ()
-            accepted = await replies.send(principal, send, earlier=earlier)
-            return await asked_assistants.answer(request, principal, body, accepted)
+            return await asked_assistants.answer(request, principal, body, send, earlier)
         except ReaderLeft:
             return Response(status_code=CLIENT_LEFT)
 
@@ -173,8 +184,14 @@ class _AskedAssistants:
         self._metrics = metrics
 
     async def answer(
-        self, request: Request, principal: Principal, body: ChatBody, accepted: Accepted
+        self,
+        request: Request,
+        principal: Principal,
+        body: ChatBody,
+        send: SendBody,
+        earlier: tuple[Turn, ...],
     ) -> Response:
+        accepted = await self._replies.send(principal, send, earlier=earlier)
         run = accepted.run
         headers = {} if accepted.admission is None else accepted.admission.openai_headers()
         headers["X-Session-Id"] = run.session_id
@@ -277,6 +294,18 @@ def _session_of(body: ChatBody) -> str | None:
     if session_id is None or isinstance(session_id, str):
         return session_id
     raise InvalidInput(FieldError("metadata.session_id", "This must be text."))
+
+
+def _thread_of(body: ChatBody) -> str | None:
+    """Return the name of the session that each ``user`` of the caller has, where the caller wants that."""
+    wish = (body.metadata or {}).get("session")
+    if wish is None:
+        return None
+    if wish != "user":
+        raise InvalidInput(FieldError("metadata.session", "This must be user, or left out."))
+    if not body.user:
+        raise InvalidInput(FieldError("user", "A session for each user needs to know the user.", "missing"))
+    return f"openai:{body.user}"
 
 
 def _conversation(body: ChatBody) -> tuple[Turn, ...]:

@@ -1,6 +1,6 @@
 """What OpenAI's clients send, as far as it means something here.
 
-Three kinds of fields. Those below are used. Hints that change no meaning (``seed``, ``user``, ``store``,
+Three kinds of fields. Those below are used. Hints that change no meaning (``seed``, ``store``,
 ``service_tier``, penalties, ``reasoning_effort`` and whatever comes next) are ignored, as servers of this
 kind do. What would make the answer another one than was asked for, were it ignored, is refused in
 :mod:`parlour.entrypoints.openai_api.reading`.
@@ -38,7 +38,11 @@ class ChatBody(_Tolerant):
     max_completion_tokens: int | None = Field(None, ge=1)
     stop: str | list[str] | None = Field(None, max_length=4_000)
     response_format: Json | None = None
-    metadata: Json | None = Field(None, description="`session_id` goes on with a stored session.")
+    metadata: Json | None = Field(
+        None,
+        description="`session_id` goes on with a stored session; `session` `user` with the one of `user`.",
+    )
+    user: str | None = Field(None, max_length=200)
     n: int | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None

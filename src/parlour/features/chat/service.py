@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from parlour.features.assistants.service import Assistants
-from parlour.features.chat.store import sessions
+from parlour.features.chat.store import sessions, threads
 from parlour.features.chat.store.accepting import RememberPerson
 from parlour.features.chat.values import Row, SessionQuery
 from parlour.infra.storage.database import Database
@@ -31,6 +31,16 @@ class Conversations:
             principal,
             lambda connection: sessions.create_session(
                 connection, principal, values, assistant_id=assistant.id, now=now, remember=self._remember
+            ),
+        )
+
+    async def session_of_thread(self, principal: Principal, assistant_id: str, name: str) -> str:
+        """Return the session that goes on with what somebody outside calls ``name``, made if need be."""
+        now = datetime.now(UTC)
+        return await self._database.write(
+            principal,
+            lambda connection: threads.session_of(
+                connection, principal, assistant_id, name, now=now, remember=self._remember
             ),
         )
 

@@ -1,4 +1,4 @@
-"""Tables of the conversation: sessions, messages (a tree), runs, their event log, and feedback.
+"""Tables of the conversation: sessions, messages (a tree), runs, their event log, feedback, and threads.
 
 Every row carries ``person_id``, the person it belongs to, so that one rule guards them all.
 """
@@ -118,4 +118,15 @@ feedback = Table(
     Column("text", Text),
     Column("created_at", Utc, nullable=False),
     Column("updated_at", Utc, nullable=False),
+)
+
+# What somebody outside calls a conversation, so that it goes on in one session: a user of an API's caller.
+threads = Table(
+    "threads",
+    metadata,
+    Column("person_id", Id(), primary_key=True),
+    Column("assistant_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("session_id", Id(), ForeignKey("chat_sessions.id", ondelete="CASCADE"), nullable=False),
+    Index("ix_threads_session_id", "session_id"),
 )

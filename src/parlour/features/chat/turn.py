@@ -188,7 +188,7 @@ class Turns:
         """Read along what a run that begins at once has to answer: that saves it a unit of work."""
         if not accepted.owned:
             return accepted
-        if send.text and send.session_id is None:  # a new session has nothing else
+        if send.text and send.session_id is None and not send.earlier:  # a new session has nothing else
             only = Said(accepted.run.user_message_id, MessageRole.USER.value, send.text)
             return replace(accepted, said=[only])
         return replace(accepted, said=self._answerer.said(connection, accepted.run))
