@@ -17,12 +17,17 @@ GOOD, BAD = "It is open on Sundays. ", "This is awful. "
 
 
 def guard(
-    action: Action = Action.BLOCK, *, judge: Judge | None = None, hold: bool = False, said: str = ""
+    action: Action = Action.BLOCK,
+    *,
+    judge: Judge | None = None,
+    hold: bool = False,
+    said: str = "",
+    rule: str = "awful",
 ) -> OutputGuard:
     """Return a guard to whom "awful" is against the rules."""
     return OutputGuard(
         action=action,
-        rules=lambda text: ["own: awful"] if "awful" in text else [],
+        rules=lambda text: [f"own: {rule}"] if rule in text else [],
         take_out=lambda text: text.replace("awful", TAKEN_OUT),
         refusal=REFUSAL,
         judge=judge,
@@ -172,11 +177,12 @@ async def test_to_mask_is_to_hold_and_take_out() -> None:
     assert not [text for text in reader.seen if "aw" in text]
 
 
-async def test_a_sentence_without_end_is_judged_in_parts_and_nothing_slips_between() -> None:
+@pytest.mark.parametrize("rule", ["awful", "quite awful indeed"])
+async def test_a_sentence_without_end_is_judged_in_parts_and_nothing_slips_between(rule: str) -> None:
     long = "word " * (LONGEST_SENTENCE // 5)
-    for shift in range(12):
-        watching = guard()
-        text = long[: LONGEST_SENTENCE - 12 + shift - 3] + " awful " + long
+    for shift in range(30):
+        watching = guard(rule=rule)
+        text = long[: LONGEST_SENTENCE - 30 + shift] + f" {rule} " + long
         reader = await relay(watching, [text[place : place + 7] for place in range(0, len(text), 7)])
         assert reader.shown.endswith(REFUSAL), shift
 

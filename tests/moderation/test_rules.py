@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parlour.features.moderation.rules import patterns
 from parlour.features.moderation.rules.cues import InjectionCues, KeyCues
 from parlour.features.moderation.rules.own import LARGEST_LIST, OwnRules
 from parlour.features.moderation.rules.patterns import Patterns
@@ -75,6 +76,14 @@ def test_many_patterns_find_what_each_would_find_alone(patterns: list[str], text
     sound = [pattern for pattern in patterns if machine(pattern)]
     alone = {number for number, pattern in enumerate(sound) if Patterns([pattern]).found_in(text)}
     assert Patterns(sound).found_in(text) == alone
+
+
+def test_what_is_forgotten_is_found_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "_MOST_REMEMBERED", 7)
+    both = Patterns(["(a|b)*abb", "b{3}"])
+    assert both.found_in("abab" * 50 + "abb") == {0}
+    assert both.found_in("abab" * 50 + "bbb") == {0, 1}
+    assert both.found_in("ab" * 50) == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from parlour.features.moderation.values import (
     Action,
@@ -42,6 +42,13 @@ class _Sentence:
     text: str
     start: int
     before: str = ""
+
+
+class _End(NamedTuple):
+    """Where a sentence ends; not ``real`` where it is only parted for its length."""
+
+    place: int
+    real: bool
 
 
 class OutputGuard:
@@ -135,23 +142,22 @@ class OutputGuard:
 
     def _ended(self) -> Iterator[_Sentence]:
         while (end := self._next_end()) is not None:
-            sentence = _Sentence(self._open[:end], self._start, self._before)
-            self._open = self._open[end:]
-            self._start += end
+            sentence = _Sentence(self._open[: end.place], self._start, self._before)
+            self._open = self._open[end.place :]
+            self._start += end.place
+            self._before = "" if end.real else sentence.text[-_OVERLAP:]
             self._searched = 0
             yield sentence
 
-    def _next_end(self) -> int | None:
+    def _next_end(self) -> _End | None:
         match = _SENTENCE_END.search(self._open, max(0, self._searched - _LOOK_BACK))
         if match is not None and match.end() <= LONGEST_SENTENCE:
-            self._before = ""
-            return match.end()
+            return _End(match.end(), real=True)
         if len(self._open) < LONGEST_SENTENCE:
             self._searched = len(self._open)
             return None
-        end = self._open.rfind(" ", LONGEST_SENTENCE // 2, LONGEST_SENTENCE) + 1 or LONGEST_SENTENCE
-        self._before = self._open[:end][-_OVERLAP:]
-        return end
+        space = self._open.rfind(" ", LONGEST_SENTENCE // 2, LONGEST_SENTENCE)
+        return _End(space + 1 or LONGEST_SENTENCE, real=False)
 
     def _judged(self, sentence: _Sentence, arrived: str) -> list[GuardEvent]:
         """Judge by local rules; ``arrived`` is what came with the sentence's end and was not shown yet."""

@@ -94,7 +94,7 @@ class Patterns:
             for step, begun in reached.items():
                 test = self._steps[step].test
                 if test is not None and character and test(character):
-                    places[step + 1] = min(begun, places.get(step + 1, begun))
+                    places[step + 1] = begun
             before = after
         return covered
 
