@@ -3,6 +3,7 @@
 import httpx2
 import pytest
 from fastapi import APIRouter
+from structlog.testing import capture_logs
 
 from parlour.entrypoints.cli import serving
 from parlour.entrypoints.http.application import build_http
@@ -10,7 +11,7 @@ from parlour.features.people.guards import AnyCaller
 from parlour.features.people.service import Entrance
 from parlour.features.people.tokens import Tokens
 from parlour.infra.observability.metrics import Metrics
-from parlour.infra.web.addresses import client_address, group_of, networks
+from parlour.infra.web.addresses import Proxies, client_address, group_of, networks
 from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.principal import Principal
 
@@ -61,6 +62,19 @@ def test_a_visitor_cannot_become_another_by_a_neighbouring_address(
     one: str, other: str, *, same: bool
 ) -> None:
     assert (group_of(one) == group_of(other)) is same
+
+
+def test_a_proxy_of_which_nobody_told_us_is_noticed_once() -> None:
+    """Else all visitors behind it share one limit, and nobody knows why"""
+    with capture_logs() as logs:
+        proxies = Proxies(networks(""))
+        assert proxies.client("8.8.8.8", ["6.6.6.6"]) == "8.8.8.8"
+        assert logs == []
+        for _ in range(3):
+            assert proxies.client("10.0.0.1", ["6.6.6.6"]) == "10.0.0.1"
+    (line,) = logs
+    assert line["event"] == "proxy_not_trusted"
+    assert "PARLOUR_TRUSTED_PROXIES=10.0.0.1" in line["remedy"]
 
 
 class Doorkeeper:

@@ -14,7 +14,7 @@ from parlour.entrypoints.http.middleware import BODY_SECONDS, BodyLimit, HostChe
 from parlour.features.people.guards import Doorkeeper
 from parlour.infra.observability.health import HealthCheck
 from parlour.infra.observability.metrics import Metrics
-from parlour.infra.web.addresses import Networks
+from parlour.infra.web.addresses import Networks, Proxies
 
 STATIC: Final = Path(__file__).parents[2] / "static"
 DESCRIPTION: Final = (
@@ -74,7 +74,7 @@ def build_http(
     )
     app.state.doorkeeper = doorkeeper
     app.state.public_url = public_url
-    app.state.trusted_proxies = trusted_proxies
+    app.state.proxies = Proxies(trusted_proxies)
     app.state.metrics = metrics
     problems.install(app, count=metrics.error)
     for router in routers:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 
 from parlour.features.people.service import Entrance
-from parlour.infra.web.addresses import Networks, client_address
+from parlour.infra.web.addresses import Proxies
 from parlour.vocabulary.errors import Forbidden, Unauthenticated
 from parlour.vocabulary.principal import Principal, Role, Scope
 
@@ -178,9 +178,9 @@ async def _token_or_cookie(request: Request) -> Principal:
 
 def address_of(request: Request) -> str:
     """Return where a request comes from, by what our own proxies say; empty when nobody knows."""
-    trusted: Networks = request.app.state.trusted_proxies
+    proxies: Proxies = request.app.state.proxies
     peer = request.client.host if request.client is not None else ""
-    return client_address(peer, request.headers.getlist("x-forwarded-for"), trusted)
+    return proxies.client(peer, request.headers.getlist("x-forwarded-for"))
 
 
 def _doorkeeper(request: Request) -> Doorkeeper:

@@ -7,6 +7,10 @@ anything: it is read from the right, for as long as the one who appended is one 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+import structlog
+
+_log = structlog.get_logger(__name__)
+
 Address = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
@@ -16,6 +20,33 @@ UNKNOWN = "unknown"
 def networks(text: str) -> Networks:
     """Return the networks of a list such as ``10.0.0.0/8, 127.0.0.1``. Raises ValueError for others."""
     return tuple(ip_network(part) for each in text.split(",") if (part := each.strip()))
+
+
+class Proxies:
+    """The reverse proxies of this installation, and what they say about where requests come from."""
+
+    def __init__(self, trusted: Networks) -> None:
+        """Believe ``trusted`` ones only."""
+        self._trusted = trusted
+        self._told = False
+
+    def client(self, peer: str, forwarded_for: Sequence[str]) -> str:
+        """Return the client's address by :func:`client_address`."""
+        if forwarded_for and not self._trusted and not self._told:
+            self._tell(peer)
+        return client_address(peer, forwarded_for, self._trusted)
+
+    def _tell(self, peer: str) -> None:
+        """Say once that there seems to be a proxy of which nobody has told us."""
+        address = _address(peer)
+        if address is None or address.is_global:
+            return  # a client that wrote the header itself
+        self._told = True
+        _log.warning(
+            "proxy_not_trusted",
+            peer=peer,
+            remedy=f"Visitors behind it count as one. If it is yours, set PARLOUR_TRUSTED_PROXIES={peer}",
+        )
 
 
 def client_address(peer: str, forwarded_for: Sequence[str], trusted: Networks) -> str:
