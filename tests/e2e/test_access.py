@@ -1,19 +1,16 @@
 """Everyone can use it: by keyboard, by screen reader, on a phone, from right to left (W-1, W-4, W-6)."""
 
-from typing import Any
-
 import pytest
 from playwright.async_api import expect
 
+from tests.e2e.access import PHONE, violations
 from tests.e2e.conftest import Open
 from tests.e2e.reader import Reader
 from tests.fakes.script import encoded
-from tests.harness.process import ROOT, ServerProcess
+from tests.harness.process import ServerProcess
 
 pytestmark = pytest.mark.anyio
 
-AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 RICH = """## Herons
 
 They stand **still**, for *hours*. Read `heron.md`.
@@ -35,20 +32,6 @@ def wait(): return "still"  # and still
 A [link](https://example.org/herons).
 """
 ARABIC = "مرحبا، هذا جواب. هل تريد المزيد؟\n\n- أولاً\n- ثانياً\n\n```bash\ncurl -N http://localhost\n```\n"
-
-
-async def violations(reader: Reader) -> list[dict[str, Any]]:
-    """Return what axe finds wrong with the page, all its rules taken together."""
-    if not await reader.page.evaluate("'axe' in window"):
-        # Evaluated, not added as an element: the page's policy runs no foreign script.
-        await reader.page.evaluate(AXE.read_text(encoding="utf-8"))
-    found: list[dict[str, Any]] = await reader.page.evaluate(
-        """async () => {
-            const {violations} = await window.axe.run(document, {resultTypes: ["violations"]});
-            return violations.map(({id, nodes}) => ({id, nodes: nodes.map(node => node.html.slice(0, 200))}));
-        }"""
-    )
-    return found
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -84,7 +84,7 @@ export const models = {
   "operator.link": "Models",
   "operator.title": "Models",
   "operator.forbidden":
-    "This page is for operators. Ask the server for a sign-in link with “parlour users token”, and open it here.",
+    "This page is for operators and the owner of this server. Come in by a sign-in link to see it.",
   "operator.well": { one: "The model is ready.", other: "All {count} models are ready." },
   "operator.resting": {
     one: "One model rests; the others answer in its place.",

@@ -52,10 +52,17 @@ function Select({ choice, items, onOpen, onChoose }: Props) {
   const wrap = useRef<HTMLDivElement>(null);
   const { model } = choice;
   const name = model.id === AUTOMATIC ? t("model.automatic") : names.listed(model);
+  const returning = useRef(false);
   const close = useCallback((refocus: boolean) => {
+    returning.current = refocus;
     setOpen(false);
-    if (refocus) button.current?.focus();
   }, []);
+  // Behind a sheet nothing can take the focus, so it goes back when the sheet has gone.
+  useLayoutEffect(() => {
+    if (open || !returning.current) return;
+    returning.current = false;
+    button.current?.focus();
+  }, [open]);
   usePressOutside(wrap, open && !phone, () => close(false));
   const show = () => {
     setOpen(true);
