@@ -5,7 +5,7 @@ every change, and it serves both databases alike. It never changes once built, s
 in its thread while a newer index takes its place.
 
 In a large folder SQLite's FTS5 finds the candidates: it is fast and lets other threads run. Among a few
-hundred passages asking it would cost more than looking at each of those that hold a word (220 µs against 10).
+hundred passages asking it would cost more than to keep what BM25 needs of every word (300 µs against 70).
 Both get stems made by :mod:`parlour.llm.words`, so that finding here, judging in :mod:`.ranking` and choosing
 sentences in the built-in model agree on what a word is.
 """
@@ -31,6 +31,13 @@ _READINGS = 2_000
 # So many passages are few: whichever of them holds a word is a candidate.
 FEW = 400
 
+# BM25's constants, chosen on SciFact (benchmarks/retrieval.py).
+_SATURATION = 1.5
+_LENGTH = 0.5
+
+Holders = dict[str, list[tuple[int, float]]]
+"""Of stems: the places of passages that hold them, and what the stem weighs in each by BM25."""
+
 
 class Index:
     """Passages and their words; safe from any thread.
@@ -44,8 +51,8 @@ class Index:
         self.small = len(self.passages) <= few
         """A search is so short that a thread of its own would cost more."""
         self._places = {passage.id: place for place, passage in enumerate(self.passages)}
-        self._reading: Callable[[int], Reading] = lru_cache(_READINGS)(self._read)
-        self._holding: dict[str, set[int]] = {}  # places of the passages that hold a stem, of a small index
+        self.reading: Callable[[int], Reading] = lru_cache(_READINGS)(self._read)
+        self._holders: Holders = {}  # of all stems, where passages are few
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
         # Searches may still run in an index that was replaced: the last of them gives the memory back.
@@ -64,10 +71,7 @@ class Index:
                 own = set().union(*columns)
                 for word in own:
                     counts[word] = counts.get(word, 0) + 1
-                if self.small:
-                    for word in own:
-                        self._holding.setdefault(word, set()).add(number - 1)
-                else:
+                if not self.small:
                     self._connection.execute(_INSERT, (number, *map(" ".join, columns)))
                 documents.setdefault(passage.document_id, set()).update(own)
                 length += len(columns[-1])
@@ -75,26 +79,39 @@ class Index:
         self.counts = counts
         self._documents = {name: frozenset(words) for name, words in documents.items()}
         self.average_length = length / max(1, len(self.passages))
+        if self.small:
+            self._holders = self._weighed(range(len(self.passages)))
 
-    def candidates(self, words: Iterable[str], *, limit: int) -> list[Passage]:
-        """Return passages that hold any of the stems ``words``.
+    def holders(self, words: Iterable[str], *, limit: int) -> Holders:
+        """Return which passages hold any of the stems ``words``.
 
-        Of many the best ``limit`` by FTS5's own BM25, best first; in a small index all, in their order.
+        Of many passages, only the best ``limit`` by FTS5's own BM25 are told.
         """
         if self.small:
-            places: set[int] = set().union(*(self._holding.get(word, ()) for word in words))
-            return [self.passages[place] for place in sorted(places)]
+            return {word: self._holders[word] for word in words if word in self._holders}
+        wanted = frozenset(words)
+        return self._weighed(self._candidates(wanted, limit), wanted)
+
+    def _candidates(self, words: Iterable[str], limit: int) -> list[int]:
         # Quoted: to FTS5 `AND`, `c++` or a stray quote would be syntax.
         match = " OR ".join('"' + word.replace('"', '""') + '"' for word in sorted(words))
         if not match:
             return []
         with self._lock:
             rows = self._connection.execute(_SEARCH, (match, limit)).fetchall()
-        return [self.passages[rowid - 1] for (rowid,) in rows]
+        return [rowid - 1 for (rowid,) in rows]
 
-    def reading(self, passage: Passage) -> Reading:
-        """Return what ranking needs to know of one of the passages."""
-        return self._reading(self._places[passage.id])
+    def _weighed(self, places: Iterable[int], words: frozenset[str] | None = None) -> Holders:
+        holders: Holders = {}
+        for place in places:
+            reading = self.reading(place)
+            length = reading.length / max(1.0, self.average_length)
+            norm = _SATURATION * (1 - _LENGTH + _LENGTH * length)
+            for word, count in reading.counts.items():
+                if words is None or word in words:
+                    weight = count * (_SATURATION + 1) / (count + norm)
+                    holders.setdefault(word, []).append((place, weight))
+        return holders
 
     def _read(self, place: int) -> Reading:
         return read(self.passages[place])

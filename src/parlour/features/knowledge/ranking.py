@@ -5,18 +5,18 @@ of a word. ``score`` of a returned passage tells how well it fits, from 0 to 1, 
 from a coincidence: how much of the question it holds, rare words weighing more and unknown ones most.
 """
 
+import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
-from parlour.features.knowledge.index import Index
+from parlour.features.knowledge.index import Holders, Index
 from parlour.features.knowledge.reading import Reading
 from parlour.features.knowledge.wanted import Wanted, wanted
 from parlour.vocabulary.citation import Passage
 
 # Chosen on SciFact (benchmarks/retrieval.py).
-_SATURATION = 1.5
-_LENGTH = 0.5
 _CANDIDATES = 100
 
 # So many of the candidates are looked at more closely.
@@ -94,25 +94,23 @@ class _Asked:
 def rank(index: Index, question: str, *, limit: int, earlier: Sequence[str] = ()) -> list[Passage]:
     """Return the best passages for ``question``, each with how well it fits (0 to 1) as score."""
     asked = _Asked(wanted(index, question, earlier))
-    passages = index.candidates(asked.proofs.keys(), limit=_CANDIDATES)
-    documents = {
-        name: _DOCUMENT * asked.found(index.document(passage))
-        for name, passage in {passage.document_id: passage for passage in passages}.items()
-    }
-    readings = [(passage, index.reading(passage)) for passage in passages]
-    by_words = sorted(
-        ((_relevance(index, asked, reading), passage, reading) for passage, reading in readings),
-        key=lambda entry: entry[0] + documents[entry[1].document_id],
-        reverse=True,
-    )
-    by_place = sorted(
-        by_words[: max(limit, _CLOSER)],
-        key=lambda entry: _placed(asked, entry[0], entry[2]) + documents[entry[1].document_id],
-        reverse=True,
-    )
+    relevance = _relevance(index, asked)
+    documents: dict[str, float] = {}
+    for place in relevance:
+        passage = index.passages[place]
+        if passage.document_id not in documents:
+            documents[passage.document_id] = _DOCUMENT * asked.found(index.document(passage))
+        relevance[place] += documents[passage.document_id]
+    by_words = heapq.nlargest(max(limit, _CLOSER), relevance, key=relevance.__getitem__)
+    closer = []
+    for place in by_words:
+        passage, reading = index.passages[place], index.reading(place)
+        document = documents[passage.document_id]
+        placed = _placed(asked, relevance[place] - document, reading) + document
+        closer.append((placed, passage, reading))
+    closer.sort(key=itemgetter(0), reverse=True)
     best = [
-        replace(passage, score=_fit(index, asked, passage, reading))
-        for _, passage, reading in by_place[:limit]
+        replace(passage, score=_fit(index, asked, passage, reading)) for _, passage, reading in closer[:limit]
     ]
     return _with_continuation(index, best)[:limit]
 
@@ -131,23 +129,25 @@ def _with_continuation(index: Index, best: list[Passage]) -> list[Passage]:
     return [best[0], replace(following, score=best[0].score), *others]
 
 
-def _relevance(index: Index, asked: _Asked, reading: Reading) -> float:
-    """Return BM25 over synonyms."""
-    counts = reading.counts
-    norm = _SATURATION * (1 - _LENGTH + _LENGTH * reading.length / max(1.0, index.average_length))
-    best: dict[int, float] = {}
-    total = 0.0
-    for stem, proofs in asked.proofs.items():
-        count = counts.get(stem)
-        if count is None:
-            continue
-        weight = count * (_SATURATION + 1) / (count + norm)
-        for place, value in proofs:
-            gain = value * weight
-            total += gain
-            if gain > best.get(place, 0.0):
-                best[place] = gain
-    return total * _MORE + sum(best.values()) * (1 - _MORE)
+def _relevance(index: Index, asked: _Asked) -> dict[int, float]:
+    """Return BM25 over synonyms, by the places of the passages that hold anything of the question."""
+    holders = index.holders(asked.proofs, limit=_CANDIDATES)
+    relevance: dict[int, float] = dict.fromkeys(sorted(_places(holders)), 0.0)
+    for word in asked.words:
+        best: dict[int, float] = {}
+        for stem, value in word.stems.items():
+            for place, weight in holders.get(stem, ()):
+                gain = value * weight
+                relevance[place] += gain * _MORE
+                if gain > best.get(place, 0.0):
+                    best[place] = gain
+        for place, gain in best.items():
+            relevance[place] += gain * (1 - _MORE)
+    return relevance
+
+
+def _places(holders: Holders) -> set[int]:
+    return {place for holding in holders.values() for place, _ in holding}
 
 
 def _placed(asked: _Asked, relevance: float, reading: Reading) -> float:
