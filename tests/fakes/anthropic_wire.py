@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from typing import Any
 
 from parlour.llm.prompting import GO_ON_NOW
@@ -33,6 +34,8 @@ CALL_SHAPES = {
     "saysstop": "the stop reason is `end_turn` although tools are called",
     "unclosed": "the blocks of tool calls do not end",
 }
+
+_ID = re.compile(r"[a-zA-Z0-9_-]+")
 
 MODELS = ("claude-fake", "claude-fake-small")
 
@@ -259,6 +262,8 @@ def _check(request: Request) -> None:
     marks = [block for block in [*blocks, *_parts(body.get("system"))] if "cache_control" in block]
     if len(marks) > 4:
         raise ValueError("A maximum of 4 blocks with cache_control may be provided.")
+    if not all(_ID.fullmatch(block.get("id", block.get("tool_use_id", "_"))) for block in blocks):
+        raise ValueError("messages: tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'")
     open_calls: set[str] = set()
     for each in messages:
         found = _blocks(each)

@@ -58,7 +58,7 @@ def test_an_answer_is_the_same_wherever_the_network_cuts_it(shape: str) -> None:
     assert read(*(stream[i : i + 1] for i in range(len(stream)))) == EXPECTED
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(["plain", "crlf", "cr", "multiline"]), st.lists(st.integers(0, 6000), max_size=40))
 def test_an_answer_is_the_same_however_often_it_is_cut(shape: str, cuts: list[int]) -> None:
     stream = recorded(shape)
@@ -127,6 +127,19 @@ def test_what_a_proxy_repeats_is_not_said_twice() -> None:
     assert stream.usage == Usage(5, 2)
 
 
+def test_what_the_beginning_counts_is_not_taken_for_all() -> None:
+    """F-025: it knows what was read, and one token that was written."""
+    stream = MessageStream()
+    stream.feed(
+        events(
+            START, TEXT, HELLO, {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}}
+        )
+    )
+
+    assert stream.complete
+    assert stream.usage is None
+
+
 def test_a_call_that_was_cut_by_the_limit_is_no_call() -> None:
     call = {"type": "tool_use", "id": "a", "name": "weather", "input": {}}
     begin = {"type": "content_block_start", "index": 0, "content_block": call}
@@ -154,7 +167,7 @@ def test_a_call_without_end_is_cut_off() -> None:
 ODD: list[Any] = [None, 1, "x", [], {}, {"type": None}, {"type": []}, {"index": "0"}]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_nothing_that_can_be_sent_breaks_the_reader(data: st.DataObject) -> None:
     """F-018: any field of any event may be missing or be anything."""

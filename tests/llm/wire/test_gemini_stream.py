@@ -57,7 +57,7 @@ def test_an_answer_is_the_same_wherever_the_network_cuts_it(shape: str) -> None:
     assert read(*(stream[i : i + 1] for i in range(len(stream)))) == EXPECTED
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(["plain", "crlf", "cr", "multiline"]), st.lists(st.integers(0, 6000), max_size=40))
 def test_an_answer_is_the_same_however_often_it_is_cut(shape: str, cuts: list[int]) -> None:
     stream = recorded(shape)
@@ -167,7 +167,7 @@ def test_a_call_without_end_is_cut_off() -> None:
 ODD: list[Any] = [None, 1, "x", [], {}, [None], [{}], {"parts": 1}, {"parts": [1]}]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_nothing_that_can_be_sent_breaks_the_reader(data: st.DataObject) -> None:
     """F-018: any field of any document may be missing or be anything."""
