@@ -79,6 +79,7 @@ class ModelShelf:
                 cached=settings.cache.enabled,
             ),
             allowed=allowed,
+            aliases=_provider_names(settings),
         )
         self.embedders: list[Embedder] = []
         self.small: Model | None = None

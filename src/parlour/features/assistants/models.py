@@ -1,6 +1,6 @@
 """The models of this server: which there are, who answers a message, and what that may cost at worst."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -60,8 +60,10 @@ class Models:
         prices: Prices,
         terms: Terms,
         allowed: Allowed,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
-        """Begin without a model; :meth:`fill` brings them."""
+        """Begin without a model; :meth:`fill` brings them. ``aliases`` are other names of providers."""
+        self._aliases = aliases or {}
         self._orchestra = orchestra
         self._policy = policy
         self._prices = prices
@@ -80,11 +82,11 @@ class Models:
 
     def offers(self, model: str | None) -> bool:
         """Tell whether ``model`` can be asked for."""
-        return self._router.offers(model)
+        return self._router.offers(self._meant(model))
 
     def find(self, model: str | None) -> Candidate | None:
         """Return the model that a wish names; None for ``auto`` and for what is not here."""
-        return self._router.find(model)
+        return self._router.find(self._meant(model))
 
     def names(self) -> list[str]:
         """Return what can be asked for."""
@@ -100,6 +102,7 @@ class Models:
         return self._router.choose(
             replace(
                 wish,
+                model=self._meant(wish.model),
                 max_tokens=wish.max_tokens or terms.reply_tokens,
                 ceiling=terms.ceiling,
                 priced=terms.priced,
@@ -141,6 +144,12 @@ class Models:
             breakers.of(candidate.model.provider, candidate.model.name).snapshot()
             for candidate in self.candidates
         ]
+
+    def _meant(self, model: str | None) -> str | None:
+        if model is None or not self._aliases:
+            return model
+        provider, slash, name = model.partition("/")
+        return self._aliases.get(provider, provider) + slash + name
 
     def _routing(self, candidates: Sequence[Candidate]) -> Router:
         return Router(candidates, self._policy, breakers=self._orchestra.breakers, prices=self._prices)

@@ -218,6 +218,7 @@ def outcome_row(outcome: Outcome) -> Row:
             "inputTokens": usage.input_tokens,
             "outputTokens": usage.output_tokens,
             "cachedTokens": usage.cached_tokens,
+            "cacheWriteTokens": usage.cache_write_tokens,
             "estimated": usage.estimated,
         },
         "cost_usd": outcome.cost_usd,
