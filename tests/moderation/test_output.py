@@ -138,6 +138,13 @@ async def test_the_length_counts_from_the_beginning_of_the_whole_reply() -> None
         assert watching.feed("ul. ") == [Retract(len(GOOD)), Say(f"\n\n{REFUSAL}")]
 
 
+async def test_an_answer_that_a_former_owner_ended_goes_no_further() -> None:
+    with guard(said=f"{GOOD}\n\n{REFUSAL}") as watching:
+        assert watching.over
+        assert watching.feed("And another thing. ") == []
+        assert await watching.end() == []
+
+
 async def test_lengths_are_code_points() -> None:
     hello = "\U0001f600\U0001f600. "
     with guard() as watching:

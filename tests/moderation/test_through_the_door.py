@@ -102,6 +102,21 @@ async def test_a_bad_sentence_is_taken_back_from_every_reader_and_from_what_is_s
         assert (flag["stage"], flag["rule"], flag["action"]) == ("output", "own: /awful+ly/", "block")
 
 
+async def test_a_bad_sentence_does_not_stay_because_the_model_broke_off_in_it(
+    tmp_path: Path, model: FakeProvider
+) -> None:
+    async with served(tmp_path, model, output="block") as running:
+        visitor = await running.visitor()
+        script = f"[[text={encoded('It is fine. This is awfully bad and it goes on')};rst@6]]"
+        async with visitor.stream(f"Well? {script}") as stream:
+            reader = await stream.rest()
+        assert "It is fine." in reader.text
+        assert "awfully" not in reader.text
+        begun = await stream.begun()
+        assert (await visitor.message(begun["sessionId"], begun["messageId"]))["content"] == reader.text
+        assert [flag["stage"] for flag in await flags(running)] == ["output"]
+
+
 async def test_personal_data_never_reaches_the_model_and_is_in_the_answer(
     tmp_path: Path, model: FakeProvider
 ) -> None:

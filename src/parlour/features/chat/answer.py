@@ -87,7 +87,8 @@ class Answerer:
             verdict = await self._moderation.check_input(turns[-1].content)
             findings += verdict.findings
             if verdict.blocked:
-                telling.say(verdict.sentence)
+                if not telling.text:  # a former owner may have said it
+                    telling.say(verdict.sentence)
                 outcome.finish_reason = FinishReason.FILTERED
                 return
             turns[-1] = replace(turns[-1], content=verdict.text)
@@ -95,7 +96,7 @@ class Answerer:
         finally:
             receipt = masker.receipt if masker is not None else None
             about = About(run.person_id, run.session_id, run.user_message_id, run.id)
-            await self._moderation.record(about, findings, receipt)
+            await patiently(lambda: self._moderation.record(about, findings, receipt))
 
     async def _reply(
         self,
@@ -126,6 +127,10 @@ class Answerer:
         try:
             with guard or nullcontext():
                 await _speak(Agent(assistant.name, assistant.system_prompt, model), prompt, telling, guard)
+        except BaseException:  # stopped, or failed in the middle of a sentence
+            if guard is not None:
+                _ended_by(guard, guard.broke_off(), telling)
+            raise
         finally:
             findings += guard.findings if guard is not None else ()
             outcome.attempts += answering.ledger
@@ -208,7 +213,8 @@ class Answerer:
             rows = await patiently(
                 lambda: self._database.read(WORKER, lambda connection: self.said(connection, run))
             )
-        blocked = await self._moderation.blocked_messages(run.session_id) - {run.user_message_id}
+        blocked = await patiently(lambda: self._moderation.blocked_messages(run.session_id))
+        blocked -= {run.user_message_id}
         return [
             Turn("user", self._recalled(row, run)) if _is_users(row) else Turn("assistant", row.content)
             for row in rows
@@ -222,6 +228,8 @@ class Answerer:
 
 async def _speak(agent: Agent, prompt: Prompt, telling: Telling, guard: OutputGuard | None) -> None:
     """Let the agent speak, through the guard if there is one."""
+    if guard is not None and _ended_by(guard, (), telling):
+        return
     async with aclosing(loop(agent, prompt)) as events:
         async for event in events:
             if isinstance(event, Text):

@@ -84,7 +84,8 @@ class OutputGuard:
         self._asked: list[_Sentence] = []
         self._asking: asyncio.Task[list[tuple[str, ...]]] | None = None
         self._findings: dict[str, Finding] = {}
-        self.over = False
+        # Whoever had this answer before may have ended it so, and died before that was written down.
+        self.over = bool(refusal) and said.endswith(refusal)
 
     def __enter__(self) -> "OutputGuard":
         """Begin."""
