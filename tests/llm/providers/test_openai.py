@@ -159,6 +159,12 @@ async def test_the_results_of_tools_are_answered(model: OpenAICompatible, provid
     assert provider.requests[0].body["tool_choice"] == "auto"
 
 
+async def test_a_finish_that_speaks_of_tools_where_none_was_called_is_just_the_end(
+    model: OpenAICompatible,
+) -> None:
+    assert (await ask(model, "[[finish=tool_calls]]")).finish.reason is FinishReason.STOP
+
+
 async def test_a_picture_goes_along(model: OpenAICompatible, provider: FakeProvider) -> None:
     picture = Image("image/png", b"\x89PNG\r\n")
     await ask(model, Prompt(system="", turns=(Turn("user", "What is this?", images=(picture,)),)))

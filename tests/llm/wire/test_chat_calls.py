@@ -80,6 +80,13 @@ def test_a_name_that_is_repeated_with_every_piece_is_one_call() -> None:
     assert read(stream)[1] == [ToolCall("x", "f", '{"a": 1}')]
 
 
+def test_calls_without_arguments_at_one_index_are_told_apart_by_their_ids() -> None:
+    pieces = [{"index": 0, "id": name, "function": {"name": name, "arguments": ""}} for name in ("f", "g")]
+    stream = b"".join(chunk({"tool_calls": [piece]}) for piece in pieces) + chunk({}, "tool_calls")
+
+    assert read(stream)[1] == [ToolCall("f", "f", "{}"), ToolCall("g", "g", "{}")]
+
+
 def test_a_function_call_as_before_there_were_tools() -> None:
     _, [call], finish = read(recorded("legacy"))
 

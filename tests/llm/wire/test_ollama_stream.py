@@ -119,6 +119,13 @@ def test_a_line_of_a_strange_kind_says_nothing_and_breaks_nothing(odd: object) -
     assert (text, calls, finish) == ("ab", [], FinishReason.STOP)
 
 
+def test_the_last_line_ends_the_answer_before_the_connection_does() -> None:
+    stream = OllamaStream()
+    stream.feed(line(piece("a")) + line(END))
+
+    assert stream.over
+
+
 def test_words_after_the_end_are_not_taken() -> None:
     """F-026: a proxy that repeats itself."""
     assert read(line(piece("a")) + line(END) + line(piece("a")) + line(END))[0] == "a"
