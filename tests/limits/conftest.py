@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -13,6 +14,8 @@ from parlour.infra.storage.database import Database
 from parlour.infra.storage.opening import open_database
 from parlour.infra.storage.redis import open_redis
 from tests.services.redis import RedisServer
+
+PATIENT = 10.0  # seconds for a Redis that is meant to answer, on a machine that is busy
 
 
 class Clock:
@@ -40,23 +43,37 @@ def kind(request: pytest.FixtureRequest) -> str:
     return found
 
 
-@pytest.fixture
-async def counted(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[Counted]:
-    """Empty counters with a window of two seconds. Redis goes by its own clock: there time really passes."""
+@asynccontextmanager
+async def counting(kind: str, window: int, request: pytest.FixtureRequest) -> AsyncIterator[Counted]:
+    """Lend empty counters. Redis goes by its own clock: there time really passes."""
     if kind == "memory":
         clock = Clock()
 
         async def go(seconds: float) -> None:
             clock.now += seconds
 
-        yield Counted(Memory(2, clock=clock), go)
+        yield Counted(Memory(window, clock=clock), go)
         return
     server: RedisServer = request.getfixturevalue("redis_server")
-    client = open_redis(server.url)
-    shared = Shared(client, Memory(2))
+    client = open_redis(server.url, patience=PATIENT)
+    shared = Shared(client, Memory(window), patience=PATIENT)
     yield Counted(shared, asyncio.sleep)
     await shared.close()
     await client.aclose()
+
+
+@pytest.fixture
+async def counted(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[Counted]:
+    """Counters with a window of a minute."""
+    async with counting(kind, 60, request) as counters:
+        yield counters
+
+
+@pytest.fixture
+async def brief(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[Counted]:
+    """Counters with a window of two seconds, for tests that wait."""
+    async with counting(kind, 2, request) as counters:
+        yield counters
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from parlour.features.limits.plans import Plans
 from parlour.features.limits.rates import Admission, Rates
 from parlour.features.limits.sharing import share_of
 from parlour.infra.observability.health import HealthState
-from parlour.infra.storage.redis import RedisCheck, open_redis
+from parlour.infra.storage.redis import CALL_SECONDS, RedisCheck, open_redis
 from parlour.vocabulary.errors import TooMany
 from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.principal import Principal, Role
+from tests.limits.conftest import PATIENT
 from tests.services.redis import RedisServer
 
 pytestmark = pytest.mark.anyio
@@ -26,10 +27,12 @@ LIMIT = 50
 
 
 @asynccontextmanager
-async def replica(server: RedisServer, *, share: Callable[[], float] = lambda: 1.0) -> AsyncIterator[Shared]:
+async def replica(
+    server: RedisServer, *, share: Callable[[], float] = lambda: 1.0, patience: float = PATIENT
+) -> AsyncIterator[Shared]:
     """The counters of one server."""
-    client = open_redis(server.url)
-    shared = Shared(client, Memory(60), share=share)
+    client = open_redis(server.url, patience=patience)
+    shared = Shared(client, Memory(60), share=share, patience=patience)
     yield shared
     await shared.close()
     await client.aclose()
@@ -105,24 +108,24 @@ async def test_servers_without_redis_hold_the_limit_together(redis_server: Redis
 
 
 async def test_a_redis_that_hangs_holds_nobody_up(redis_server: RedisServer) -> None:
-    async with replica(redis_server) as shared:
+    async with replica(redis_server, patience=CALL_SECONDS) as shared:
         assert await passed(somebody(), rates(shared), asking=1) == 1
         with redis_server.frozen():
             begun = time.monotonic()
             assert await passed(somebody(), rates(shared), asking=LIMIT * 2) == LIMIT
-            assert time.monotonic() - begun < 1.0  # once a tenth of a second, on a machine that is busy
+            assert time.monotonic() - begun < 3.0  # a tenth of a second once, on a machine that is busy
         await back(shared)
         assert await passed(somebody(), rates(shared), asking=LIMIT * 2) == LIMIT
 
 
 async def test_many_at_once_are_held_up_together(redis_server: RedisServer) -> None:
-    async with replica(redis_server) as shared:
+    async with replica(redis_server, patience=CALL_SECONDS) as shared:
         with redis_server.frozen():
             begun = time.monotonic()
             admitted = await asyncio.gather(
                 *(rates(shared).admit(somebody(), session_id=None, tokens=1) for _ in range(100))
             )
-            assert time.monotonic() - begun < 1.0
+            assert time.monotonic() - begun < 3.0
         assert all(isinstance(each, Admission) for each in admitted)
 
 

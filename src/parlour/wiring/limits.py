@@ -29,6 +29,7 @@ class LimitParts:
     """
 
     limits: Limits
+    servers: Servers
     breakers: BreakerWords | None = None
     works: dict[str, Work] = field(default_factory=dict)
     checks: list[HealthCheck] = field(default_factory=list)
@@ -58,6 +59,7 @@ def build_limits(settings: Settings, database: Database, metrics: Metrics, *, al
             remember=remember,
             session_tokens=limits.session_tokens,
         ),
+        servers,
         checks=checks,
         closing=closing,
     )

@@ -19,12 +19,12 @@ CONNECTIONS = 16
 FAILURES = (RedisError, OSError, TimeoutError)
 
 
-def open_redis(url: str) -> Redis:
-    """Return a client for ``redis://…``; nothing is connected yet."""
+def open_redis(url: str, *, patience: float = CALL_SECONDS) -> Redis:
+    """Return a client for ``redis://…`` that waits ``patience`` seconds; nothing is connected yet."""
     client: Redis = Redis.from_url(
         url,
-        socket_timeout=CALL_SECONDS,
-        socket_connect_timeout=CALL_SECONDS,
+        socket_timeout=patience,
+        socket_connect_timeout=patience,
         retry=Retry(NoBackoff(), 0),
         max_connections=CONNECTIONS,
         client_name="parlour",

@@ -85,12 +85,23 @@ class _Batch:
 class Shared:
     """Counters in Redis."""
 
-    def __init__(self, client: Redis, memory: Memory, *, share: Callable[[], float] = lambda: 1.0) -> None:
-        """Count with ``client``; in ``memory``, up to ``share`` of each limit, while it is away."""
+    def __init__(
+        self,
+        client: Redis,
+        memory: Memory,
+        *,
+        share: Callable[[], float] = lambda: 1.0,
+        patience: float = CALL_SECONDS,
+    ) -> None:
+        """Count with ``client``; in ``memory``, up to ``share`` of each limit, while it is away.
+
+        It is away when it does not answer within ``patience`` seconds.
+        """
         self.window = memory.window
         self._client = client
         self._memory = memory
         self._share = share
+        self._patience = patience
         self._return: asyncio.Task[None] | None = None
         self._next = _Batch()
         self._turn = asyncio.Lock()
@@ -170,7 +181,7 @@ class Shared:
 
     async def _send(self, calls: Sequence[tuple[str, Sequence[Charge]]]) -> list[Any] | None:
         try:
-            async with asyncio.timeout(CALL_SECONDS):
+            async with asyncio.timeout(self._patience):
                 try:
                     return await self._evaluate(calls)
                 except NoScriptError:  # a new server, or one that was emptied
@@ -194,7 +205,7 @@ class Shared:
         while True:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
             try:
-                async with asyncio.timeout(CALL_SECONDS):
+                async with asyncio.timeout(self._patience):
                     await self._client.ping()
             except FAILURES:
                 continue
