@@ -43,7 +43,9 @@ async def test_a_stream_tells_its_events_in_their_order_and_shapes(visitor: Pers
     assert set(done) == {
         *("finishReason", "usage", "costUsd", "latencyMs", "ttftMs", "model", "provider"),
     }
-    assert set(done["usage"]) == {"inputTokens", "outputTokens", "cachedTokens", "estimated"}
+    assert set(done["usage"]) == {
+        *("inputTokens", "outputTokens", "cachedTokens", "cacheWriteTokens", "estimated"),
+    }
     stored = await visitor.message(start["sessionId"], start["messageId"])
     assert {name: stored[name] for name in done} == done
     assert stored["content"] == reader.text

@@ -122,6 +122,9 @@ class BrokenOff:
         answer = await the_answer(live, self.question)
         assert (answer.status, answer.content) == ("completed", self.told.text)
         assert (await live.api.whole_run(self.told.run_id or "")).text == self.told.text
+        assert self.told.start is not None
+        calls = await live.api.attempts(self.told.start["messageId"])
+        assert [call["status"] for call in calls] == ["lost", "answered"]
 
 
 @dataclass(slots=True)

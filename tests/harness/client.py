@@ -132,6 +132,12 @@ class Api:
         assert told.closed, f"the stream of {run_id} ended without [DONE]"
         return told
 
+    async def attempts(self, message_id: str) -> list[Json]:
+        """Return the ledger of one's own answer."""
+        _, body, _ = await self.call("GET", f"/api/chat/messages/{message_id}/attempts")
+        items: list[Json] = body["items"]
+        return items
+
     async def open_raw(self) -> "RawConnection":
         """Open a connection of which every byte is in the caller's hands."""
         parts = urlsplit(self.url)

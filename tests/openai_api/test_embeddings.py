@@ -1,5 +1,6 @@
 """Vectors by OpenAI's Python SDK, unmodified (T-5)."""
 
+import asyncio
 import base64
 from array import array
 from collections.abc import AsyncIterator
@@ -8,11 +9,12 @@ from typing import Any
 import openai
 import pytest
 
-from parlour.settings.providers import ModelSettings
+from parlour.settings.choosing import ModelSettings
 from parlour.vocabulary.principal import Scope
-from tests.fakes.provider import FakeProvider
+from tests.fakes.provider import FakeProvider, Request
 from tests.harness import tables
-from tests.harness.serving import Person, Served, serving
+from tests.harness.serving import PATIENCE, Person, Served, serving
+from tests.harness.waiting import until
 from tests.openai_api.conftest import connect, named_model, program
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +74,28 @@ async def test_a_failure_stands_in_the_ledger_too(
         await client.embeddings.create(model=MODEL, input="failing [[status=500]]")
     (line,) = await tables.rows(served, "attempts", person_id=user.id)
     assert line["status"] == "failed"
+
+
+async def test_a_caller_who_leaves_ends_the_call(
+    served: Served, user: Person, provider: FakeProvider
+) -> None:
+    body = {"model": MODEL, "input": "waiting [[hold=30]]"}
+    call = asyncio.create_task(user.request("POST", "/v1/embeddings", body=body))
+
+    def asked() -> list[Request]:
+        return [each for each in provider.requests if "waiting" in str(each.body.get("input"))]
+
+    await until(lambda: bool(asked()), PATIENCE, "the model was asked")
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    async with asyncio.timeout(1):
+        await asked()[0].ended.wait()
+
+    async def written() -> bool:
+        lines = await tables.rows(served, "attempts", person_id=user.id)
+        return [line["status"] for line in lines] == ["stopped"]
+
+    await until(written, PATIENCE, "the ledger is written")
 
 
 async def test_the_model_is_listed(client: openai.AsyncOpenAI) -> None:

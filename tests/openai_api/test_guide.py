@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from parlour.settings.providers import ModelSettings
+from parlour.settings.choosing import ModelSettings
 from tests.fakes.provider import FakeProvider
 from tests.harness.process import ROOT
 from tests.harness.serving import Person, Served, serving

@@ -7,14 +7,9 @@ import pytest
 from pydantic import SecretStr
 
 from parlour.settings import Settings
+from parlour.settings.choosing import ModelSettings
 from parlour.settings.declaring import Section
-from parlour.settings.providers import (
-    AnthropicSettings,
-    GeminiSettings,
-    ModelSettings,
-    OllamaSettings,
-    OpenAISettings,
-)
+from parlour.settings.providers import AnthropicSettings, GeminiSettings, OllamaSettings, OpenAISettings
 from tests.fakes.provider import FakeProvider
 from tests.harness.serving import Person, Served, serving, settings
 

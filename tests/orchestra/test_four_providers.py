@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.answers import answer_pieces
+from tests.fakes.ollama_wire import CONTEXT_LENGTH
 from tests.fakes.provider import FakeProvider
 from tests.fakes.script import script_of
 from tests.harness.serving import Person
@@ -159,5 +160,7 @@ async def test_models_are_listed_with_the_automatic_choice_first(visitor: Person
     assert all(item["available"] for item in items)
     free = next(item for item in items if item["id"] == "ollama/fake-l")
     assert (free["inputUsdPerMillion"], free["outputUsdPerMillion"]) == (0, 0)
+    # Its name says nothing; Ollama does.
+    assert (free["contextTokens"], free["images"], free["tools"]) == (CONTEXT_LENGTH, True, True)
     unknown = next(item for item in items if item["id"] == "openai_compatible/fake-o")
     assert unknown["inputUsdPerMillion"] is None

@@ -9,15 +9,14 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from parlour.settings.choosing import CacheSettings, ModelSettings
 from parlour.settings.declaring import Section, setting
 from parlour.settings.limits import BudgetSettings, LimitSettings, PlanSettings, PriceSettings
 from parlour.settings.moderation import ModerationSettings
 from parlour.settings.providers import (
     AnthropicSettings,
-    CacheSettings,
     CompatibleSettings,
     GeminiSettings,
-    ModelSettings,
     OllamaSettings,
     OpenAISettings,
     ProviderSettings,

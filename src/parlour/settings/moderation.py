@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator
 
+from parlour.settings.choosing import listed
 from parlour.settings.declaring import Section, setting
-from parlour.settings.providers import listed
 
 STAGES = ("input", "retrieved", "output")
 MASKED_KINDS = ("e-mail", "card", "iban", "phone", "ip", "key")

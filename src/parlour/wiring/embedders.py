@@ -7,7 +7,8 @@ from parlour.infra.web.outbound import Session
 from parlour.llm.embeddings import Embedder, gemini_embedder, ollama_embedder, openai_embedder
 from parlour.llm.timeouts import Timeouts
 from parlour.settings import Settings
-from parlour.settings.providers import ProviderSettings, listed
+from parlour.settings.choosing import listed
+from parlour.settings.providers import ProviderSettings
 
 # What each provider's makers recommend for texts; elsewhere nobody knows what a server has.
 _DEFAULTS = {"openai": "text-embedding-3-small", "gemini": "gemini-embedding-2"}
