@@ -115,7 +115,7 @@ async def test_the_keyboard_alone_is_enough(reader: Reader) -> None:
     await expect(reader.questions).to_have_text(["By keyboard [[n=3]]\nand a second line"])
     await reader.settled()
     await expect(reader.composer).to_be_focused()
-    for name in ("Not helpful", "Helpful"):
+    for name in ("How this answer came about", "Not helpful", "Helpful"):
         await reader.page.keyboard.press("Shift+Tab")
         focused = reader.answer.get_by_role("button", name=name, exact=True)
         await expect(focused).to_be_focused()

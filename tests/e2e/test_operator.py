@@ -60,7 +60,7 @@ async def test_a_visitor_finds_no_way_there_and_is_told_why(
     await expect(visitor.page.get_by_role("link", name="Models")).to_have_count(0)
     await visitor.page.goto(watched.url + PAGE)
     await visitor.page.reload()
-    await expect(visitor.page.get_by_text("This page is for operators.")).to_be_visible()
+    await expect(visitor.page.get_by_text("This page is for operators")).to_be_visible()
     assert await violations(visitor) == []
 
 
