@@ -34,6 +34,7 @@ _WHOSE: Final = {
     "key": "The budget of this API key",
     "assistant": "The budget of this assistant",
 }
+MOST_TOLD: Final = 10_000  # budgets of which is remembered that somebody was told
 _MONTH_LETTERS: Final = len("2026-11")
 
 
@@ -63,10 +64,13 @@ class Budgets:
         self._plans = plans
         self._used_up = used_up
         self._told: set[tuple[str, str, str]] = set()
+        self._any = ceilings != Ceilings() or any(
+            plan.budget_day is not None or plan.budget_month is not None for plan in plans.named.values()
+        )
 
     def apply(self, principal: Principal, assistant_id: str | None) -> bool:
         """Tell whether any budget holds here: only then is a worst case worth computing."""
-        return bool(self.places(principal, assistant_id, datetime.now(UTC)))
+        return self._any and bool(self.places(principal, assistant_id, datetime.now(UTC)))
 
     def reserve(
         self,
@@ -84,7 +88,7 @@ class Budgets:
         The person must have a row by then, and the caller's unit of work must end with the error. Without
         a budget nothing is written. ``expires_at``: what was reserved is taken as spent from then on.
         """
-        places = self.places(principal, assistant_id, now)
+        places = self.places(principal, assistant_id, now) if self._any else []
         if not places:
             return
         full = money.reserve(
@@ -97,7 +101,7 @@ class Budgets:
             expires_at=expires_at,
         )
         if full is not None:
-            self._tell(full)
+            self._tell(full, amount)
             raise _over(full, principal, now)
 
     def settle(self, connection: Transaction, answered: Answered, attempts: Sequence[Attempt]) -> None:
@@ -105,13 +109,6 @@ class Budgets:
         ledger.add(connection, answered, attempts)
         if self._any:
             money.settle(connection, answered.id, _cost(attempts))
-
-    @property
-    def _any(self) -> bool:
-        plans = self._plans.named.values()
-        return self._ceilings != Ceilings() or any(
-            plan.budget_day is not None or plan.budget_month is not None for plan in plans
-        )
 
     def places(self, principal: Principal, assistant_id: str | None, now: datetime) -> list[Place]:
         """Return the budgets that a call falls under at a moment."""
@@ -145,14 +142,13 @@ class Budgets:
         if assistant_id is not None:
             yield "assistant", assistant_id, limits.assistant_day, limits.assistant_month, None
 
-    def _tell(self, place: Place) -> None:
-        """Tell the operator, once for each budget and period."""
+    def _tell(self, place: Place, amount: Decimal) -> None:
+        """Tell the operator, once for each budget and period, what did not fit in any more."""
         self._used_up(place.scope)
         if place[:3] in self._told:
             return
-        self._told = {
-            told for told in self._told if told[2][:_MONTH_LETTERS] == place.period[:_MONTH_LETTERS]
-        }
+        if len(self._told) >= MOST_TOLD:
+            self._told.clear()
         self._told.add(place[:3])
         subject = "" if place.scope == "address" else place.subject
         _log.warning(
@@ -161,6 +157,7 @@ class Budgets:
             subject=subject,
             period=place.period,
             limit_usd=str(place.limit),
+            worst_usd=str(amount),
         )
 
 
