@@ -49,7 +49,8 @@ def test_models_on_one_s_own_machine_get_what_is_safe(
 ) -> None:
     profile = profile_of(provider, model)
 
-    assert profile == Profile(8_192, 4_096, tools, images, structured=tools, assumed=True)
+    unknown = model == "a-model-of-my-own"
+    assert profile == Profile(8_192, 4_096, tools, images, structured=tools, assumed=True, unknown=unknown)
 
 
 def test_an_unknown_hosted_model_is_assumed_to_be_a_modest_one() -> None:

@@ -261,6 +261,15 @@ def test_who_cannot_is_not_asked(able: Profile, unable: Profile, need: dict[str,
     assert choice.why == f"OpenAI {words}, so Ollama was asked."
 
 
+@pytest.mark.parametrize("need", [{"tools": True}, {"images": True}])
+def test_whoever_names_a_model_that_nobody_knows_may_know_better(need: dict[str, Any]) -> None:
+    unknown = candidate("ollama/own-model", Profile(9_000, 100, unknown=True))
+
+    assert refs(Desk(unknown).choose(model="ollama/own-model", **need)) == ["ollama/own-model"]
+    with pytest.raises(ModelMissing):
+        Desk(unknown).choose(**need)
+
+
 def test_a_context_that_is_only_guessed_turns_nobody_away() -> None:
     guessed = candidate("ollama/llama", Profile(8_192, 4_096, assumed=True))
 

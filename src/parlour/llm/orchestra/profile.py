@@ -28,6 +28,7 @@ class Profile:
 
     ``structured`` means answers by a JSON schema; ``continues`` that it can go on from another's words.
     ``assumed`` says that the context is a guess: who else fits goes first, but nobody is turned away by it.
+    ``unknown`` says that nothing is known of the model at all: whoever names it may know better.
     """
 
     context_tokens: int
@@ -38,6 +39,7 @@ class Profile:
     structured: bool = False
     continues: bool = True
     assumed: bool = False
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +123,5 @@ def _known(provider: str, model: str) -> Profile:
         images=family is not None and family.images,
         structured=family is not None and family.tools,
         assumed=known is None,
+        unknown=family is None,
     )

@@ -289,9 +289,10 @@ class Router:
         profile, label = candidate.profile, candidate.label
         if not self.allows(candidate, wish.allowed):
             return f"Your plan does not have {candidate.model.name}", Forbidden
-        if wish.images and not profile.images:
+        named = profile.unknown and candidate is self.find(wish.model)
+        if wish.images and not (profile.images or named):
             return f"{label} cannot look at pictures", ModelMissing
-        if wish.tools and not profile.tools:
+        if wish.tools and not (profile.tools or named):
             return f"{label} cannot use tools", ModelMissing
         if wish.streaming and not profile.streaming:
             return f"{label} cannot answer word by word", ModelMissing

@@ -1,6 +1,7 @@
 """The SQL of threads: which session goes on with a conversation that somebody outside has a name for."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -22,37 +23,37 @@ def session_of(
     remember: RememberPerson,
 ) -> str:
     """Return the session of a thread: a new one for the first time, and after it was deleted."""
-    found = _found(connection, principal, assistant_id, name)
-    if found is not None:
-        return found
+    known = _known(connection, principal, assistant_id, name)
+    if known is not None and known.deleted_at is None:
+        return str(known.session_id)
     key = {"person_id": principal.person_id, "assistant_id": assistant_id, "name": name}
     remember(connection, principal, now)
     try:
         with connection.begin_nested():
-            connection.execute(delete(threads).where(*(threads.c[each] == key[each] for each in key)))
+            if known is not None:
+                # The one that was deleted, and no other: somebody may have put a new one there meanwhile.
+                connection.execute(delete(threads).where(threads.c.session_id == known.session_id))
             values: Row = {"model": None, "metadata": {"thread": name}}
             row = create_session(
                 connection, principal, values, assistant_id=assistant_id, now=now, remember=remember
             )
             connection.execute(insert(threads).values(session_id=row["id"], **key))
-            session_id: str = row["id"]
-            return session_id
+            return str(row["id"])
     except IntegrityError:
         # Another unit of work was quicker with the same thread: its session it is.
-        found = _found(connection, principal, assistant_id, name)
-        if found is None:
+        known = _known(connection, principal, assistant_id, name)
+        if known is None:
             raise
-        return found
+        return str(known.session_id)
 
 
-def _found(connection: Connection, principal: Principal, assistant_id: str, name: str) -> str | None:
+def _known(connection: Connection, principal: Principal, assistant_id: str, name: str) -> Any:  # noqa: ANN401
     return connection.execute(
-        select(sessions.c.id)
-        .join(threads, threads.c.session_id == sessions.c.id)
+        select(threads.c.session_id, sessions.c.deleted_at)
+        .join(sessions, sessions.c.id == threads.c.session_id)
         .where(
             threads.c.person_id == principal.person_id,
             threads.c.assistant_id == assistant_id,
             threads.c.name == name,
-            sessions.c.deleted_at.is_(None),
         )
-    ).scalar()
+    ).one_or_none()
