@@ -1,7 +1,7 @@
 """From settings to models: who is set up, who may be chosen, and who does the small work."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from parlour.llm.model import Model
 from parlour.llm.orchestra.breakers import Breakers
 from parlour.llm.orchestra.cached import ResponseCache
 from parlour.llm.orchestra.fallback import Orchestra
-from parlour.llm.orchestra.profile import profile_of
+from parlour.llm.orchestra.profile import Profile, profile_of
 from parlour.llm.orchestra.routing import Candidate, Policy
 from parlour.llm.orchestra.tasks import Task
 from parlour.llm.providers.anthropic import Anthropic
@@ -28,7 +28,8 @@ from parlour.llm.providers.ollama import Ollama, find
 from parlour.llm.providers.openai_compatible import OpenAICompatible
 from parlour.llm.timeouts import Timeouts
 from parlour.settings import Settings
-from parlour.settings.providers import ProviderSettings, listed
+from parlour.settings.choosing import listed
+from parlour.settings.providers import ProviderSettings
 from parlour.vocabulary.errors import ParlourError
 from parlour.wiring.embedders import build_embedders
 
@@ -68,6 +69,7 @@ class ModelShelf:
         )
         self._session: Session | None = None
         self._found: tuple[tuple[str, str], ...] | None = None
+        self._told: dict[str, Profile] = {}
         self.models = Models(
             self._orchestra,
             policy=_policy(settings),
@@ -109,6 +111,7 @@ class ModelShelf:
             (section, name) for section, each in self._settings.providers.items() for name in each.offered
         ]
         pairs = dict.fromkeys([*named, *found])
+        self._told = await self._what_ollama_knows([name for section, name in pairs if section == "ollama"])
         candidates = [self._candidate(section, name) for section, name in pairs]
         builtin = BuiltinModel()
         self.models.fill([*candidates, Candidate(builtin, profile_of(builtin.provider, builtin.name))])
@@ -139,7 +142,7 @@ class ModelShelf:
 
     def _candidate(self, section: str, name: str) -> Candidate:
         model = self._model(section, name)
-        return Candidate(model, profile_of(model.provider, model.name))
+        return Candidate(model, profile_of(model.provider, model.name, self._told))
 
     def _model(self, section: str, name: str) -> Model:
         assert self._session is not None  # noqa: S101 - opened before anything is looked for
@@ -164,6 +167,16 @@ class ModelShelf:
             return [("ollama", name) for name in names]
         return []
 
+    async def _what_ollama_knows(self, names: Sequence[str]) -> dict[str, Profile]:
+        """Ask Ollama what its models can do: it knows better than their names tell."""
+        models = [model for name in names if isinstance(model := self._model("ollama", name), Ollama)]
+        told = await asyncio.gather(*map(_profile, models))
+        return {
+            f"{model.provider}/{model.name}": profile
+            for model, profile in zip(models, told, strict=True)
+            if profile
+        }
+
     async def _compatible(self) -> list[tuple[str, str]]:
         settings = self._settings.compatible
         if settings.base_url is None or settings.model is not None:
@@ -176,6 +189,20 @@ class ModelShelf:
             _log.warning("models_not_listed", provider="compatible", cause=repr(error))
             return []
         return [("compatible", name) for name in names]
+
+
+async def _profile(model: Ollama) -> Profile | None:
+    """Return what Ollama says about a model; None while it says nothing."""
+    try:
+        async with asyncio.timeout(ASKING_SECONDS):
+            able = await model.abilities()
+    except (ParlourError, TimeoutError):
+        return None
+    if able.context_tokens is None:
+        return None
+    # Half of the context for the answer: the question needs the other half. JSON it forces on any model.
+    half = able.context_tokens // 2
+    return Profile(able.context_tokens, half, tools=able.tools, images=able.images, structured=True)
 
 
 _KINDS: dict[str, Callable[..., Model]] = {

@@ -29,10 +29,6 @@ from parlour.vocabulary.errors import Garbled, ProviderError
 
 DEFAULT_BASE_URL = "http://127.0.0.1:11434"
 
-LOADING = 60.0
-"""Seconds to add to the time for the first word: a large model is read from disk before it answers, and
-Ollama gives up loading when its client does."""
-
 # The window that Ollama gives every model by itself.
 SMALLEST_WINDOW = 4_096
 # Room for an answer whose length nobody limits, thinking included.
