@@ -9,6 +9,9 @@ from parlour.features.limits.sharing import BreakerWords, Servers, share_of
 from parlour.features.limits.tables import breakers, servers
 from parlour.infra.storage.database import WORKER, Database
 from parlour.llm.orchestra.breaker import State, Transition
+from parlour.llm.orchestra.breakers import Breakers
+from parlour.vocabulary.errors import Overloaded
+from tests.limits.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 
@@ -95,3 +98,24 @@ async def test_a_claim_ends_with_a_word_or_with_its_time(database: Database) -> 
     assert await words.claim("openai", "gpt", 90)
     await let_pass(database, 91)
     assert await words.claim("openai", "gpt", 90)
+
+
+async def test_what_one_server_learnt_spares_the_others_and_one_of_them_tries(database: Database) -> None:
+    """M-5, P-16: over the very breakers that calls go by"""
+    clock = Clock()
+    here, there = (Breakers(clock=clock, shared=BreakerWords(database)) for _ in range(2))
+    breaker = here.of("openai", "gpt")
+    for _ in range(5):
+        breaker.failed(breaker.enter(), Overloaded())
+    await here.synchronise()
+    await there.synchronise()
+    assert there.of("openai", "gpt").state is State.OPEN
+
+    clock.now += 11
+    rights = [await each.may_try(each.of("openai", "gpt")) for each in (here, there, here)]
+    assert rights == [True, False, False]
+    entry = breaker.enter()
+    breaker.spoke(entry, 0.2)
+    await here.synchronise()
+    await there.synchronise()
+    assert [each.of("openai", "gpt").state for each in (here, there)] == [State.CLOSED] * 2
