@@ -143,6 +143,18 @@ async def test_what_another_one_said_is_not_kept_either() -> None:
     assert house.calls == 2
 
 
+async def test_the_end_of_what_another_one_began_is_not_kept() -> None:
+    """The second speaks first, since it called the tools; the first one only ends its sentence."""
+    house = House([Unreachable()], [Unreachable()], [" well.", STOP])
+    call: Line = [ToolCall("1", "look", "{}"), Finish(FinishReason.TOOL_CALLS)]
+    other = Scripted("anthropic", call, ["It ended", Unreachable()])
+    voice = house.stage.orchestra.answering(choice(house.model, other), scope="ann")
+    await hear(voice, QUESTION)
+    assert (await hear(voice, QUESTION)).text == "It ended well."
+
+    assert house.cache.size == 0
+
+
 async def test_a_part_of_an_answer_is_asked_for_anew() -> None:
     house = House()
     for _ in range(2):

@@ -470,6 +470,15 @@ async def test_a_stopped_answer_is_in_the_ledger_with_what_it_used() -> None:
     assert stage.breakers.of("openai", "gpt-4o").snapshot().calls == 0
 
 
+async def test_who_goes_away_before_anybody_was_asked_leaves_no_line() -> None:
+    answering = Stage().answering(good())
+    stream = answering.stream(QUESTION)
+    assert isinstance(await anext(stream), Chosen)
+    await stream.aclose()
+
+    assert answering.ledger == []
+
+
 async def test_a_cancelled_answer_is_in_the_ledger_too() -> None:
     stage, asked, never = Stage(), asyncio.Event(), asyncio.Event()
 
