@@ -57,6 +57,11 @@ bench: setup-dev ## Measure against a bare relay in the same run; writes benchma
 	@$(PYTHON) scripts/page.py build
 	@exec $(PYTHON) -m benchmarks $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: setup-dev ## Measure beside LiteLLM's proxy, installed into .cache on first use
+	@$(PYTHON) scripts/page.py build
+	@exec $(PYTHON) -m benchmarks.peers $(ARGS)
+
 .PHONY: soak
 soak: setup-dev ## Run the long tests: hundreds of kills under load
 	@exec $(PYTHON) -m pytest -m soak $(ARGS)

@@ -39,23 +39,28 @@ class Bench:
         return 1 if self.quick else 3
 
     def ask(self, server: Server, **job: Any) -> Seen:  # noqa: ANN401 - the fields of a job
-        """Let readers do a job with ``server`` and return what they saw. Raises BrokenMeasure."""
-        wanted = Job(kind=server.kind, port=server.port, server=server.pid, **job)
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.workers.client"],
-            input=json.dumps(asdict(wanted)),
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            timeout=JOB_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            raise BrokenMeasure(f"{server.kind}: the readers failed:\n{done.stderr[-4000:]}")
-        seen = Seen(**json.loads(done.stdout))
-        if seen.failures:
-            raise BrokenMeasure(f"{server.kind}: {seen.failures} answers were not whole")
-        return seen
+        """Let readers do a job with ``server``; see :func:`ask`."""
+        return ask(server, **job)
+
+
+def ask(server: Server, **job: Any) -> Seen:  # noqa: ANN401 - the fields of a job
+    """Let readers do a job with ``server`` and return what they saw. Raises BrokenMeasure."""
+    wanted = Job(kind=server.kind, port=server.port, server=server.pid, key=server.key, **job)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.workers.client"],
+        input=json.dumps(asdict(wanted)),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=JOB_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise BrokenMeasure(f"{server.kind}: the readers failed:\n{done.stderr[-4000:]}")
+    seen = Seen(**json.loads(done.stdout))
+    if seen.failures:
+        raise BrokenMeasure(f"{server.kind}: {seen.failures} answers were not whole")
+    return seen
 
 
 @contextmanager

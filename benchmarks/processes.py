@@ -51,10 +51,16 @@ class Server:
         health: str,
         folder: Path,
         environment: Mapping[str, str] | None = None,
+        key: str = "",
+        patience: float = START_SECONDS,
     ) -> None:
-        """Start it in ``folder`` and wait until ``health`` answers; its output goes to a file there."""
+        """Start it in ``folder`` and wait until ``health`` answers; its output goes to a file there.
+
+        ``key`` is what its readers show; without one they come in as they can.
+        """
         self.kind = kind
         self.port = port
+        self.key = key
         folder.mkdir(parents=True, exist_ok=True)
         self._output: IO[bytes] = (folder / "output").open("ab")
         began = time.perf_counter()
@@ -69,7 +75,7 @@ class Server:
         )
         self.pid = self._process.pid
         try:
-            self._wait(health, folder / "output")
+            self._wait(health, folder / "output", patience)
         except BaseException:
             self.stop()
             raise
@@ -86,8 +92,8 @@ class Server:
                 self._process.wait()
         self._output.close()
 
-    def _wait(self, health: str, output: Path) -> None:
-        deadline = time.monotonic() + START_SECONDS
+    def _wait(self, health: str, output: Path, patience: float) -> None:
+        deadline = time.monotonic() + patience
         while not _answers(self.port, health):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 said = output.read_text(errors="replace")[-4000:]
@@ -128,7 +134,7 @@ def start_upstream(folder: Path) -> Server:
 def start_relay(folder: Path, upstream: Server) -> Server:
     """Start the bare relay."""
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.workers.relay", str(port), _base_url(upstream)]
+    command = [sys.executable, "-m", "benchmarks.workers.relay", str(port), base_url(upstream)]
     return Server("relay", command, port=port, health="/livez", folder=folder)
 
 
@@ -144,7 +150,7 @@ def start_parlour(folder: Path, upstream: Server, database_url: str | None = Non
         "PARLOUR_REQUESTS_PER_MINUTE": "1000000",
         "PARLOUR_TOKENS_PER_MINUTE": "1000000000",
         "PARLOUR_STREAMS_PER_PERSON": "10000",
-        "OPENAI_BASE_URL": _base_url(upstream),
+        "OPENAI_BASE_URL": base_url(upstream),
         "OPENAI_API_KEY": "sk-of-the-benchmark",
     }
     if database_url is not None:
@@ -159,5 +165,5 @@ def start_parlour(folder: Path, upstream: Server, database_url: str | None = Non
     )
 
 
-def _base_url(server: Server) -> str:
+def base_url(server: Server) -> str:
     return f"http://127.0.0.1:{server.port}/v1"

@@ -73,9 +73,15 @@ def show(figures: list[Figure], failures: list[str]) -> None:
 
 
 def write(
-    figures: list[Figure], failures: list[str], about: dict[str, Any], *, name: str, command: list[str]
+    figures: list[Figure],
+    failures: list[str],
+    about: dict[str, Any],
+    *,
+    name: str,
+    command: list[str],
+    page: str = "latest.md",
 ) -> Path:
-    """Write JSON under the date and ``name``, and the same as ``latest.md``; return the JSON's path."""
+    """Write JSON under the date and ``name``, and the same as ``page``; return the JSON's path."""
     RESULTS.mkdir(exist_ok=True)
     today = datetime.now(UTC)
     path = RESULTS / f"{today:%Y-%m-%d}-{name}.json"
@@ -87,7 +93,7 @@ def write(
         "failures": failures,
     }
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    (RESULTS / "latest.md").write_text(_markdown(document, figures))
+    (RESULTS / page).write_text(_markdown(document, figures))
     return path
 
 

@@ -39,7 +39,7 @@ _SESSION = re.compile(rb'"sessionId":"([0-9a-f-]{36})"')
 class Job:
     """What readers shall do. ``server`` is the process whose CPU and memory the answer tells."""
 
-    kind: str  # parlour, relay or upstream
+    kind: str  # parlour, relay, upstream or litellm
     port: int
     server: int
     readers: int
@@ -49,6 +49,7 @@ class Job:
     ramp: float = 0.0  # seconds over which the readers come
     settle: float = 0.0  # seconds after the ramp before the window opens; 0 counts everything
     window: float = 0.0
+    key: str = ""
 
 
 @dataclass
@@ -166,16 +167,17 @@ class Reader(asyncio.Protocol):
 
 def request(kind: str, text: str, *, token: str | None = None, session: bytes | None = None) -> bytes:
     """Return the bytes that ask ``text`` of a server of this kind."""
-    paths = {"parlour": "/api/chat", "relay": "/chat", "upstream": "/v1/chat/completions"}
+    paths = {"parlour": "/api/chat", "relay": "/chat"}
     body: dict[str, Any] = {"message": text}
     if kind == "parlour":
         body["stream"] = True
         if session is not None:
             body["sessionId"] = session.decode()
-    elif kind == "upstream":
+    elif kind in ("upstream", "litellm"):
         body = {"model": "bench", "stream": True, "messages": [{"role": "user", "content": text}]}
     content = orjson.dumps(body)
-    lines = [f"POST {paths[kind]} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json"]
+    path = paths.get(kind, "/v1/chat/completions")
+    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json"]
     if token is not None:
         lines.append(f"Authorization: Bearer {token}")
     lines += [f"Content-Length: {len(content)}", "", ""]
@@ -220,7 +222,9 @@ async def _read(job: Job, place: int, token: str | None, seen: Seen, tally: Tall
 async def run(job: Job) -> Seen:
     """Do a job and return what was seen."""
     seen, tally = Seen(), Tally()
-    tokens = [visitor_token(job.port)[1] if job.kind == "parlour" else None for _ in range(job.readers)]
+    tokens = [
+        visitor_token(job.port)[1] if job.kind == "parlour" else job.key or None for _ in range(job.readers)
+    ]
     seen.memory_before = resident_bytes(job.server)
     began, cpu, counted = time.monotonic(), cpu_seconds(job.server), 0
     tasks = [asyncio.create_task(_read(job, place, token, seen, tally)) for place, token in enumerate(tokens)]
