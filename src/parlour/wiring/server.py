@@ -201,6 +201,7 @@ class Parlour:
         with suppress(Unavailable):  # without a database the leases run out by themselves
             await self.journal.flush()
             await self.reaper.release()
+        with suppress(Unavailable):
             await self._limit_parts.close()
         await self._closing.aclose()
         await self.people.api_keys.close()
