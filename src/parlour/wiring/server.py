@@ -11,7 +11,8 @@ import structlog
 
 from parlour.features.assistants.completions import Completions
 from parlour.features.assistants.embeddings import Embedding
-from parlour.features.assistants.service import Assistant, Assistants, Suggestion
+from parlour.features.assistants.service import Assistants
+from parlour.features.assistants.values import Assistant, Suggestion
 from parlour.features.chat.answer import Answerer
 from parlour.features.chat.log.journal import Journal
 from parlour.features.chat.log.reading import Log

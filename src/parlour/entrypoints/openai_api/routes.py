@@ -38,7 +38,8 @@ from parlour.entrypoints.openai_api.wire import (
 from parlour.features.assistants.completions import Completions, ModelAnswer
 from parlour.features.assistants.embeddings import Embedding, ref_of
 from parlour.features.assistants.moderated import TakenBack
-from parlour.features.assistants.service import Assistant, Assistants
+from parlour.features.assistants.service import Assistants
+from parlour.features.assistants.values import Assistant
 from parlour.features.chat.log.live import StreamCut
 from parlour.features.chat.replies import Replies
 from parlour.features.chat.schemas import SendBody

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from parlour.features.assistants.models import Offer
-from parlour.features.assistants.service import Assistant
+from parlour.features.assistants.values import Assistant
 from parlour.llm.orchestra.breaker import BreakerState
 from parlour.llm.orchestra.routing import AUTOMATIC
 

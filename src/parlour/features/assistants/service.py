@@ -4,29 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from parlour.features.assistants.models import Models
+from parlour.features.assistants.values import Assistant
 from parlour.llm.model import Model
 from parlour.vocabulary.errors import FieldError, Forbidden, InvalidInput, NotFound
 from parlour.vocabulary.principal import Principal
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """A question that the first page offers."""
-
-    title: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Assistant:
-    """A configured bot. ``system_prompt`` tells a model its role; people never see it."""
-
-    id: str
-    name: str
-    description: str
-    greeting: str
-    system_prompt: str
-    suggestions: tuple[Suggestion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

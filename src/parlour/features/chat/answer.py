@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from parlour.features.assistants.loop import Cited, loop
-from parlour.features.assistants.service import Agent, Assistant, Assistants
+from parlour.features.assistants.service import Agent, Assistants
+from parlour.features.assistants.values import Assistant
 from parlour.features.chat.log.live import LiveRun
 from parlour.features.chat.log.telling import Telling
 from parlour.features.chat.store import sessions
