@@ -27,6 +27,38 @@ def claude(provider: FakeProvider, session: aiohttp.ClientSession) -> Anthropic:
     return Anthropic(session=session, base_url=provider.root, api_key=KEY, model="claude-test")
 
 
+SAID = [
+    {
+        "role": "user",
+        "content": [
+            {
+                "type": "image",
+                "source": {"type": "base64", "media_type": "image/png", "data": "cG5n"},
+            },
+            {"type": "text", "text": "Weather?"},
+        ],
+    },
+    {
+        "role": "assistant",
+        "content": [
+            {"type": "text", "text": "Let me see."},
+            {"type": "tool_use", "id": "toolu_a", "name": "weather", "input": {"city": "Bern"}},
+        ],
+    },
+    {
+        "role": "user",
+        "content": [
+            {
+                "type": "tool_result",
+                "tool_use_id": "toolu_a",
+                "content": "21 °C",
+                "cache_control": MARK,
+            },
+        ],
+    },
+]
+
+
 async def test_the_request_is_what_anthropic_documents(claude: Anthropic, provider: FakeProvider) -> None:
     call = ToolCall("toolu_a", "weather", '{"city": "Bern"}')
     turns = (
@@ -58,36 +90,7 @@ async def test_the_request_is_what_anthropic_documents(claude: Anthropic, provid
             {"name": "weather", "description": "Tells the weather.", "input_schema": WEATHER.parameters}
         ],
         "tool_choice": {"type": "auto"},
-        "messages": [
-            {
-                "role": "user",
-                "content": [
-                    {
-                        "type": "image",
-                        "source": {"type": "base64", "media_type": "image/png", "data": "cG5n"},
-                    },
-                    {"type": "text", "text": "Weather?"},
-                ],
-            },
-            {
-                "role": "assistant",
-                "content": [
-                    {"type": "text", "text": "Let me see."},
-                    {"type": "tool_use", "id": "toolu_a", "name": "weather", "input": {"city": "Bern"}},
-                ],
-            },
-            {
-                "role": "user",
-                "content": [
-                    {
-                        "type": "tool_result",
-                        "tool_use_id": "toolu_a",
-                        "content": "21 °C",
-                        "cache_control": MARK,
-                    },
-                ],
-            },
-        ],
+        "messages": SAID,
     }
 
 

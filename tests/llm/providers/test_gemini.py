@@ -32,6 +32,39 @@ def gemini(provider: FakeProvider, session: aiohttp.ClientSession) -> Gemini:
     return Gemini(session=session, base_url=provider.root, api_key=KEY, model="gemini-3.8-test")
 
 
+SAID = [
+    {
+        "role": "user",
+        "parts": [
+            {"inlineData": {"mimeType": "image/png", "data": "cG5n"}},
+            {"text": "Weather?"},
+        ],
+    },
+    {
+        "role": "model",
+        "parts": [
+            {"text": "Let me see."},
+            {
+                "functionCall": {"id": "fc_a", "name": "weather", "args": {"city": "Bern"}},
+                "thoughtSignature": NO_SIGNATURE,
+            },
+        ],
+    },
+    {
+        "role": "user",
+        "parts": [
+            {
+                "functionResponse": {
+                    "id": "fc_a",
+                    "name": "weather",
+                    "response": {"output": "21 °C"},
+                }
+            }
+        ],
+    },
+]
+
+
 async def test_the_request_is_what_google_documents(gemini: Gemini, provider: FakeProvider) -> None:
     prompt = Prompt(
         system="Be kind.",
@@ -67,37 +100,7 @@ async def test_the_request_is_what_google_documents(gemini: Gemini, provider: Fa
             "responseJsonSchema": SCHEMA,
             "responseMimeType": "application/json",
         },
-        "contents": [
-            {
-                "role": "user",
-                "parts": [
-                    {"inlineData": {"mimeType": "image/png", "data": "cG5n"}},
-                    {"text": "Weather?"},
-                ],
-            },
-            {
-                "role": "model",
-                "parts": [
-                    {"text": "Let me see."},
-                    {
-                        "functionCall": {"id": "fc_a", "name": "weather", "args": {"city": "Bern"}},
-                        "thoughtSignature": NO_SIGNATURE,
-                    },
-                ],
-            },
-            {
-                "role": "user",
-                "parts": [
-                    {
-                        "functionResponse": {
-                            "id": "fc_a",
-                            "name": "weather",
-                            "response": {"output": "21 °C"},
-                        }
-                    }
-                ],
-            },
-        ],
+        "contents": SAID,
     }
 
 
