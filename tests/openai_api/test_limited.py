@@ -67,3 +67,18 @@ async def test_a_budget_that_is_used_up_is_told_and_not_tried_again(
     assert caught.value.code == "insufficient_quota"
     assert caught.value.response.headers["x-should-retry"] == "false"
     assert provider.calls("Too dear") == []
+
+
+@pytest.mark.parametrize("model", [MODEL, "default"])
+async def test_a_server_that_goes_away_begins_nothing(
+    provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory, model: str
+) -> None:
+    async with serving(named_model(tmp_path_factory.mktemp("parlour"), provider)) as served:
+        user = await program(served, Scope.CHAT)
+        served.parlour.begin_drain()
+        async with connect(served, user.token) as client:
+            with pytest.raises(openai.InternalServerError) as caught:
+                await client.chat.completions.create(model=model, messages=said("Too late"))
+    assert (caught.value.status_code, caught.value.code) == (503, "unavailable")
+    assert caught.value.response.headers["x-should-retry"] == "true"
+    assert provider.calls("Too late") == []

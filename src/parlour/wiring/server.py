@@ -188,6 +188,7 @@ class Parlour:
         """Accept nothing more, and send readers to come back later or elsewhere."""
         self.draining = True
         self.replies.drain()
+        self.completions.drain()
         self.turns.drain()
         self._log_of_runs.drain()
 

@@ -22,7 +22,7 @@ from parlour.llm.model import Finish, Prompt
 from parlour.llm.orchestra.fallback import Answering
 from parlour.llm.orchestra.ledger import estimated_usage
 from parlour.llm.orchestra.routing import Wish
-from parlour.vocabulary.errors import Forbidden, ModelMissing, ParlourError
+from parlour.vocabulary.errors import Forbidden, ModelMissing, ParlourError, Unavailable
 from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.principal import Principal, Role
 
@@ -37,7 +37,12 @@ class Completions:
         self._models = models
         self._limits = limits
         self._moderation = moderation
+        self._draining = False
         self._ending: set[asyncio.Task[None]] = set()
+
+    def drain(self) -> None:
+        """Begin no more answers: this process goes away."""
+        self._draining = True
 
     def offered(self, principal: Principal) -> list[Offer]:
         """Return the models that a person may ask; visitors have assistants only."""
@@ -52,6 +57,8 @@ class Completions:
         """
         if not principal.role.includes(Role.USER):
             raise Forbidden("Visitors can ask assistants only. Sign in, or use an API key, to ask a model.")
+        if self._draining:
+            raise Unavailable("This server is about to restart. Try again in a moment.", retry_after=1)
         if not self._models.offers(model):
             raise ModelMissing("There is no such model here. GET /v1/models lists those that there are.")
         most = self._models.terms.reply_tokens
