@@ -5,8 +5,8 @@ import { Chat } from "@core/chat/chat";
 import { liveAnswer } from "@core/chat/conversation";
 import type { Network } from "@core/network";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { done, FakeServer, json, stored } from "./fake-server";
-import { fakeNetwork, memory } from "./fakes";
+import { done, FakeServer, json, stored } from "./support/fake-server";
+import { fakeNetwork, memory } from "./support/fakes";
 
 let server: FakeServer;
 let storage: KeyValue;

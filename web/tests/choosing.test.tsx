@@ -7,7 +7,7 @@ import { ModelSelect } from "@ui/composer/ModelSelect";
 import { AppProvider } from "@ui/context";
 import { Turn } from "@ui/thread/Turn";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { FakeServer } from "./fake-server";
+import { FakeServer } from "./support/fake-server";
 
 function model(id: string, name: string, change: Partial<Model> = {}): Model {
   const provider = id.split("/")[0] ?? "";

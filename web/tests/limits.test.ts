@@ -4,8 +4,8 @@ import type { KeyValue } from "@client/storage";
 import { Chat } from "@core/chat/chat";
 import { browserNetwork } from "@core/network";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { FakeServer, json, limit } from "./fake-server";
-import { type FakeNetwork, fakeNetwork, memory } from "./fakes";
+import { FakeServer, json, limit } from "./support/fake-server";
+import { type FakeNetwork, fakeNetwork, memory } from "./support/fakes";
 
 let server: FakeServer;
 let storage: KeyValue;

@@ -3,7 +3,7 @@ import { MarkdownDocument, readMarkdown, withoutHalfMark } from "@core/markdown/
 import { plainText } from "@core/markdown/plain";
 import { disguised, safeLink } from "@core/markdown/urls";
 import { describe, expect, test } from "vitest";
-import { documents, randomMarkdown, seeded } from "./documents";
+import { documents, randomMarkdown, seeded } from "./support/documents";
 
 describe("a document that grows", () => {
   for (const [name, text] of Object.entries(documents)) {

@@ -6,11 +6,11 @@ import type { Model, RunEvent } from "@client/types";
 import { advance, emptyAnswer } from "@core/chat/answer";
 import { entryOf } from "@core/chat/conversation";
 import { languageFor } from "@core/i18n/translate";
-import { choiceIn, Models, modelName } from "@core/models";
+import { choiceIn, Models, modelName } from "@core/models/models";
 import { dollars, span, when } from "@core/when";
 import { beforeEach, describe, expect, test } from "vitest";
-import { done, FakeServer, stored } from "./fake-server";
-import { memory } from "./fakes";
+import { done, FakeServer, stored } from "./support/fake-server";
+import { memory } from "./support/fakes";
 
 function model(id: string, change: Partial<Model> = {}): Model {
   const provider = id.split("/")[0] ?? "";

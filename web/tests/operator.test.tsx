@@ -1,12 +1,12 @@
 /** The operators' page: who may see it, what it says with and without figures, and when it reads them (M-5, M-7). */
 import type { ModelHealth, UsageLine } from "@client/operator";
 import { App } from "@core/app";
-import { ModelsWatch } from "@core/operator";
+import { ModelsWatch } from "@core/models/operator";
 import { act, cleanup, fireEvent, render, screen, within } from "@testing-library/react";
 import { AppProvider } from "@ui/context";
 import ModelsPage from "@ui/operator/ModelsPage";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { FakeServer } from "./fake-server";
+import { FakeServer } from "./support/fake-server";
 
 let server: FakeServer;
 let app: App;

@@ -8,7 +8,7 @@ import { advance, emptyAnswer, firstCharacters } from "@core/chat/answer";
 import { EndedEarly, type FollowOptions, follow } from "@core/chat/follow";
 import { backoff } from "@core/network";
 import { describe, expect, test } from "vitest";
-import { done, FakeServer, frame } from "./fake-server";
+import { done, FakeServer, frame } from "./support/fake-server";
 
 const citation = {
   number: 1,

@@ -9,7 +9,7 @@ import { Markdown } from "@ui/prose/Markdown";
 import { Turn } from "@ui/thread/Turn";
 import type { ReactNode } from "react";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { documents } from "./documents";
+import { documents } from "./support/documents";
 
 beforeEach(() => {
   window.localStorage.clear();

@@ -9,7 +9,7 @@ import { directionOf } from "@core/markdown/direction";
 import { decodeEntities } from "@core/markdown/entities";
 import { highlight } from "@core/markdown/highlight";
 import { expect, test } from "vitest";
-import { documents } from "./documents";
+import { documents } from "./support/documents";
 
 test("a message chooses its plural form and fills its holes", () => {
   const { translate, direction } = languageFor(["xx", "en-GB"]);

@@ -10,7 +10,7 @@ import { frames } from "./frames";
 import { type Language, languageFor } from "./i18n/translate";
 import { MarkdownDocument } from "./markdown/document";
 import { plainText } from "./markdown/plain";
-import { AUTOMATIC, choiceIn, Models } from "./models";
+import { AUTOMATIC, choiceIn, Models } from "./models/models";
 import { browserNetwork, type Network } from "./network";
 import { Sessions } from "./sessions";
 import { createStore } from "./store";

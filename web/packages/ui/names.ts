@@ -1,6 +1,6 @@
 /** What models and those who offer them are called. */
 import type { Model } from "@client/types";
-import { BUILTIN, modelName, providerName } from "@core/models";
+import { BUILTIN, modelName, providerName } from "@core/models/models";
 import { useCallback, useMemo } from "react";
 import { useApp, useStore, useWords } from "./context";
 

@@ -3,7 +3,7 @@
  * What can't be had stays in the list with its reason, and can be reached but not chosen.
  */
 import type { Model } from "@client/types";
-import { BUILTIN } from "@core/models";
+import { BUILTIN } from "@core/models/models";
 import { Check } from "lucide-react";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { useWords } from "../context";

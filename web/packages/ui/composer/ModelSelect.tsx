@@ -1,6 +1,6 @@
 /** Which model answers: a button in the composer that opens a list, beside it or, on a phone, as a sheet. */
 import type { Model } from "@client/types";
-import { AUTOMATIC, type Choice, choiceIn, modelName } from "@core/models";
+import { AUTOMATIC, type Choice, choiceIn, modelName } from "@core/models/models";
 import { ChevronDown, CircleAlert, Cpu, X } from "lucide-react";
 import { type ReactNode, useCallback, useId, useLayoutEffect, useRef, useState } from "react";
 import { useApp, useStore, useWhole, useWords } from "../context";

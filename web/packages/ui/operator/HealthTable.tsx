@@ -2,7 +2,7 @@
 import type { ModelHealth, ModelState } from "@client/operator";
 import { en } from "@core/i18n/en";
 import type { Key, Translate } from "@core/i18n/translate";
-import { BUILTIN } from "@core/models";
+import { BUILTIN } from "@core/models/models";
 import { span } from "@core/when";
 import { CircleCheck, CircleDashed, CirclePause, Hourglass } from "lucide-react";
 import { Countdown } from "../Countdown";

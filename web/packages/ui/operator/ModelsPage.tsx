@@ -1,7 +1,7 @@
 /** For operators: how each model fares right now, and what was used and spent. Loaded when it is opened. */
 import type { ModelHealth } from "@client/operator";
 import { operates } from "@core/app";
-import { ModelsWatch } from "@core/operator";
+import { ModelsWatch } from "@core/models/operator";
 import { Menu as MenuIcon, PanelLeft } from "lucide-react";
 import { useEffect, useMemo } from "react";
 import { useApp, useStore, useWhole, useWords } from "../context";

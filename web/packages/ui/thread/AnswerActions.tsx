@@ -4,9 +4,9 @@ import type { Entry } from "@core/chat/conversation";
 import { Check, Copy, Info, RefreshCw, ThumbsDown, ThumbsUp } from "lucide-react";
 import { useId, useState } from "react";
 import { useApp, useWords } from "../context";
+import { Details } from "../details/Details";
 import { copyText, useMoment } from "../hooks";
 import { IconButton } from "../parts/IconButton";
-import { Details } from "./Details";
 
 interface Props {
   entry: Entry;

@@ -2,7 +2,7 @@
 import type { Api } from "@client/api";
 import type { ModelHealth, UsageLine } from "@client/operator";
 import type { Page } from "@client/types";
-import { createStore } from "./store";
+import { createStore } from "../store";
 
 const EVERY_MS = 5_000;
 /** What was used changes slowly, and its sums are dearer to make. */

@@ -2,7 +2,7 @@
 import type { Api } from "@client/api";
 import type { KeyValue } from "@client/storage";
 import type { Model } from "@client/types";
-import { createStore } from "./store";
+import { createStore } from "../store";
 
 /** The wish that leaves the choice to the server. */
 export const AUTOMATIC = "auto";
