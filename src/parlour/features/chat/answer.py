@@ -15,7 +15,7 @@ from parlour.features.chat.log.live import LiveRun
 from parlour.features.chat.log.telling import Telling
 from parlour.features.chat.store import sessions
 from parlour.features.chat.values import Outcome, Run, Said, Send
-from parlour.features.context.window import Budget, build
+from parlour.features.context.window import Budget, build, shortened
 from parlour.features.moderation.masking.masker import Masker
 from parlour.features.moderation.masking.model import Masked
 from parlour.features.moderation.output import OutputGuard
@@ -29,7 +29,7 @@ from parlour.llm.orchestra.routing import Choice, Wish
 from parlour.llm.tokens import estimate_tokens, tokens_at_most
 from parlour.vocabulary.attempt import Attempt, AttemptStatus
 from parlour.vocabulary.citation import Passage
-from parlour.vocabulary.errors import Unavailable
+from parlour.vocabulary.errors import ContextTooLong, Unavailable
 from parlour.vocabulary.messages import FinishReason, MessageRole
 from parlour.vocabulary.principal import Principal
 
@@ -72,7 +72,10 @@ class Answerer:
     def worst_case(self, principal: Principal, send: Send) -> Decimal:
         """Return the most US dollars that an answer can cost. Raises what tells why nobody can give it."""
         choice = self._choose(send.assistant_id, send.model, principal, send.text)
-        return self._assistants.models.worst_case_usd(choice, prompt_tokens=self._budget.tokens)
+        # The budget bounds what is looked up and recalled; what must be in the prompt may go beyond it.
+        return self._assistants.models.worst_case_usd(
+            choice, prompt_tokens=self._budget.tokens + choice.prompt_tokens
+        )
 
     async def answer(
         self, run: Run, live: LiveRun, outcome: Outcome, said: Sequence[Said] | None = None
@@ -127,7 +130,15 @@ class Answerer:
         guard = self._moderation.guard_output(said=telling.text, heard=heard, masker=masker)
         try:
             with guard or nullcontext():
-                await _speak(Agent(assistant.name, assistant.system_prompt, model), prompt, telling, guard)
+                agent = Agent(assistant.name, assistant.system_prompt, model)
+                try:
+                    await _speak(agent, prompt, telling, guard)
+                except ContextTooLong:
+                    shorter = shortened(prompt)
+                    if shorter is None or telling.text != prompt.partial:
+                        raise
+                    outcome.prompt = shorter
+                    await _speak(agent, shorter, telling, guard)
         except BaseException:  # stopped, or failed in the middle of a sentence
             if guard is not None:
                 _ended_by(guard, guard.broke_off(), telling)

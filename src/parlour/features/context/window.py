@@ -1,7 +1,7 @@
 """The window: the newest messages within a budget of tokens, always with the newest user message."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from parlour.llm.model import Prompt, Turn
 from parlour.llm.tokens import estimate_tokens, tokens_at_most
@@ -44,3 +44,18 @@ def build(
     while kept and kept[-1].role == "assistant":
         kept.pop()
     return Prompt(system=system, turns=(*reversed(kept), newest), passages=tuple(passages), partial=partial)
+
+
+def shortened(prompt: Prompt) -> Prompt | None:
+    """Return ``prompt`` with half of what was said before and looked up; None if there is neither.
+
+    For a model that found it too long although the estimate said otherwise: tried once, not over and over.
+    """
+    *earlier, newest = prompt.turns
+    if not earlier and not prompt.passages:
+        return None
+    kept = earlier[(len(earlier) + 1) // 2 :]
+    while kept and kept[0].role != "user":
+        kept.pop(0)
+    passages = prompt.passages[: len(prompt.passages) // 2]
+    return replace(prompt, turns=(*kept, newest), passages=passages)
