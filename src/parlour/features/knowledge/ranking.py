@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
-from parlour.features.knowledge.index import Holders, Index
+from parlour.features.knowledge.index import Index
 from parlour.features.knowledge.reading import Reading
 from parlour.features.knowledge.wanted import Wanted, wanted
 from parlour.vocabulary.citation import Passage
@@ -102,12 +102,19 @@ def rank(index: Index, question: str, *, limit: int, earlier: Sequence[str] = ()
             documents[passage.document_id] = _DOCUMENT * asked.found(index.document(passage))
         relevance[place] += documents[passage.document_id]
     by_words = heapq.nlargest(max(limit, _CLOSER), relevance, key=relevance.__getitem__)
-    closer = []
+    closer: list[tuple[float, Passage, Reading]] = []
+    least: list[float] = []  # the best so far, the least of them first: whatever cannot pass it is left out
     for place in by_words:
         passage, reading = index.passages[place], index.reading(place)
         document = documents[passage.document_id]
-        placed = _placed(asked, relevance[place] - document, reading) + document
+        relevant = relevance[place] - document
+        if len(least) == limit and _placed_at_most(asked, relevant, reading) + document <= least[0]:
+            continue
+        placed = _placed(asked, relevant, reading) + document
         closer.append((placed, passage, reading))
+        heapq.heappush(least, placed)
+        if len(least) > limit:
+            heapq.heappop(least)
     closer.sort(key=itemgetter(0), reverse=True)
     best = [
         replace(passage, score=_fit(index, asked, passage, reading)) for _, passage, reading in closer[:limit]
@@ -132,13 +139,13 @@ def _with_continuation(index: Index, best: list[Passage]) -> list[Passage]:
 def _relevance(index: Index, asked: _Asked) -> dict[int, float]:
     """Return BM25 over synonyms, by the places of the passages that hold anything of the question."""
     holders = index.holders(asked.proofs, limit=_CANDIDATES)
-    relevance: dict[int, float] = dict.fromkeys(sorted(_places(holders)), 0.0)
+    relevance: dict[int, float] = {}
     for word in asked.words:
         best: dict[int, float] = {}
         for stem, value in word.stems.items():
             for place, weight in holders.get(stem, ()):
                 gain = value * weight
-                relevance[place] += gain * _MORE
+                relevance[place] = relevance.get(place, 0.0) + gain * _MORE
                 if gain > best.get(place, 0.0):
                     best[place] = gain
         for place, gain in best.items():
@@ -146,14 +153,15 @@ def _relevance(index: Index, asked: _Asked) -> dict[int, float]:
     return relevance
 
 
-def _places(holders: Holders) -> set[int]:
-    return {place for holding in holders.values() for place, _ in holding}
-
-
 def _placed(asked: _Asked, relevance: float, reading: Reading) -> float:
     """Return ``relevance`` with more if one sentence holds the words, or a heading says the same."""
     sentence = max(map(asked.found, reading.sentences), default=0.0)
     return (relevance + _SENTENCE * sentence) * (1 + _AGREEMENT * _agreement(asked, reading))
+
+
+def _placed_at_most(asked: _Asked, relevance: float, reading: Reading) -> float:
+    """Return a bound of :func:`_placed` that costs one look: as if one sentence and a heading held it all."""
+    return (relevance + _SENTENCE * asked.found(reading.held)) * (1 + _AGREEMENT)
 
 
 def _agreement(asked: _Asked, reading: Reading) -> float:
