@@ -84,8 +84,6 @@ class ModelShelf:
             aliases=_provider_names(settings),
         )
         self.embedders: list[Embedder] = []
-        self.small: Model | None = None
-        """Who does small work such as titles; None when only the built-in answerer is there."""
 
     def named(self, provider: str) -> str:
         """Return the name that the models of a section carry."""
@@ -114,8 +112,8 @@ class ModelShelf:
         self._told = await self._what_ollama_knows([name for section, name in pairs if section == "ollama"])
         candidates = [self._candidate(section, name) for section, name in pairs]
         builtin = BuiltinModel()
-        self.models.fill([*candidates, Candidate(builtin, profile_of(builtin.provider, builtin.name))])
-        self.small = self._small_work(dict(reversed(list(pairs))))
+        candidates.append(Candidate(builtin, profile_of(builtin.provider, builtin.name)))
+        self.models.fill(candidates, self._small_work(dict(reversed(list(pairs)))))
 
     async def keep_looking(self) -> None:
         """Look again and again, where there is something to find."""
@@ -123,18 +121,18 @@ class ModelShelf:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
             await self.look()
 
-    def _small_work(self, defaults: dict[str, str]) -> Model | None:
-        """Return the small models, the usual provider's first."""
-        if self._settings.provider == "builtin" and not defaults:
-            return None
+    def _small_work(self, defaults: dict[str, str]) -> list[Candidate]:
+        """Return the small models, the usual provider's first; none where the built-in one is wanted."""
         if self._settings.models.default_provider == "builtin":
-            return None
+            return []
         order = sorted(defaults, key=lambda section: section != self._settings.provider)
         names = {
             section: (self._section(section).model_for_small_work or defaults[section]) for section in order
         }
-        candidates = [self._candidate(section, name) for section, name in names.items()]
-        return self._orchestra.model(candidates, "Small work goes to small models.")
+        small = [self._candidate(section, name) for section, name in names.items()]
+        if not self._settings.has_budgets:
+            return small
+        return [each for each in small if self.prices.price_of(each.model.provider, each.model.name)]
 
     def _section(self, name: str) -> ProviderSettings:
         section: ProviderSettings = getattr(self._settings, name)

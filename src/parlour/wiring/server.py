@@ -36,7 +36,6 @@ from parlour.infra.storage.migrating import SchemaTooNew
 from parlour.infra.storage.opening import ServerLock, embedded_file, open_database
 from parlour.infra.storage.space import SpaceCheck
 from parlour.infra.supervision import supervise
-from parlour.llm.model import Model
 from parlour.llm.orchestra.breaker import State
 from parlour.llm.orchestra.breakers import Breakers
 from parlour.settings import Settings
@@ -113,7 +112,7 @@ class Parlour:
         log = Log(self.database)
         self._log_of_runs = log
         self.journal = Journal(self.database, log, lease, self.metrics)
-        self.titles = Titles(self.database, self._small_model)
+        self.titles = Titles(self.database, self.shelf.models, self.limits, masked=self.moderation.masked)
         self.turns = Turns(
             database=self.database,
             log=log,
@@ -149,10 +148,6 @@ class Parlour:
             assistants=self.assistants,
             message_limit=settings.chat.message_limit,
         )
-
-    def _small_model(self) -> Model | None:
-        small = self.shelf.small
-        return None if small is None else self.moderation.masked(small)
 
     def checks(self) -> Sequence[HealthCheck]:
         """Return what ``/health`` looks at."""

@@ -69,11 +69,16 @@ class Models:
         self._prices = prices
         self._allowed = allowed
         self.terms = terms
+        self._small: tuple[Candidate, ...] = ()
         self._router = self._routing(())
 
-    def fill(self, candidates: Sequence[Candidate]) -> None:
-        """Have these models from now on; what is being answered goes on with those it had."""
+    def fill(self, candidates: Sequence[Candidate], small: Sequence[Candidate] = ()) -> None:
+        """Have these models from now on, and ``small`` ones for work behind the scenes, the first one first.
+
+        What is being answered goes on with those it had.
+        """
         self._router = self._routing(candidates)
+        self._small = tuple(small)
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -113,9 +118,16 @@ class Models:
         """Return the voice of one turn; ``scope`` says whose kept answers it may give again."""
         return self._orchestra.answering(choice, scope=scope)
 
-    def worst_case_usd(self, choice: Choice, *, prompt_tokens: int) -> Decimal:
+    def small_work(self) -> Choice | None:
+        """Return who does small work such as titles; None when only the built-in answerer is there."""
+        return Choice(self._small, "Small work goes to small models.") if self._small else None
+
+    def worst_case_usd(
+        self, choice: Choice, *, prompt_tokens: int, reply_tokens: int | None = None
+    ) -> Decimal:
         """Return the most that an answer can cost. The choice was made among models of known prices."""
-        worst = self._router.worst_case_usd(choice, prompt_tokens, self.terms.reply_tokens)
+        most = self.terms.reply_tokens if reply_tokens is None else reply_tokens
+        worst = self._router.worst_case_usd(choice, prompt_tokens, most)
         return Decimal(0) if worst is None else worst
 
     def cost_usd(self, provider: str, model: str, usage: Usage) -> Decimal | None:

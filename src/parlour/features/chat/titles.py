@@ -5,12 +5,17 @@ from contextlib import aclosing
 
 import structlog
 
+from parlour.features.assistants.models import Models
 from parlour.features.chat.store import sessions
 from parlour.features.chat.values import Outcome, Run
+from parlour.features.limits.service import Limits
 from parlour.infra.storage.database import WORKER, Database
 from parlour.llm.model import Model, Prompt, Text, Turn
+from parlour.llm.orchestra.routing import Choice
+from parlour.llm.tokens import estimate_tokens
 from parlour.vocabulary.errors import ParlourError
 from parlour.vocabulary.messages import FinishReason, MessageRole, Status
+from parlour.vocabulary.principal import Principal
 
 LONGEST = 60
 
@@ -19,6 +24,7 @@ _INSTRUCTION = (
     "Answer with the title alone: no quotation marks, no full stop."
 )
 _SHOWN = 1000  # characters of each message; enough to tell what it is about
+_TOKENS = 300  # a few for the title; some models cannot help thinking first
 
 _log = structlog.get_logger(__name__)
 
@@ -35,46 +41,72 @@ def first_words(text: str) -> str:
 class Titles:
     """Names sessions after their first exchange."""
 
-    def __init__(self, database: Database, model: Callable[[], Model | None]) -> None:
-        """Ask ``model`` for titles; as long as there is none the first words stay."""
+    def __init__(
+        self, database: Database, models: Models, limits: Limits, *, masked: Callable[[Model], Model]
+    ) -> None:
+        """Ask the small ones of ``models``, within ``limits``; without them the first words stay.
+
+        ``masked`` keeps personal data from a model.
+        """
         self._database = database
-        self._model = model
+        self._models = models
+        self._limits = limits
+        self._masked = masked
 
     async def after_turn(self, run: Run, outcome: Outcome) -> None:
         """Give the session a title if this was its first answer. Never fails: a title is not worth it."""
-        model = self._model()
-        if model is None or outcome.status is not Status.COMPLETED:
+        choice = self._models.small_work()
+        if choice is None or outcome.status is not Status.COMPLETED:
             return
         if outcome.finish_reason is FinishReason.FILTERED:
             return  # what moderation stopped goes to no other model
         if outcome.prompt is not None and len(outcome.prompt.turns) > 1:
             return  # not the first one, without asking the database
         try:
-            await self._name(model, run, outcome.content)
+            await self._name(choice, run, outcome.content)
         except ParlourError as error:
             _log.info("title_not_written", code=error.code, cause=error.cause)
         except Exception as error:  # noqa: BLE001 - the answer stands, whatever becomes of its title
             _log.warning("title_not_written", exc_info=error)
 
-    async def _name(self, model: Model, run: Run, answer: str) -> None:
+    async def _name(self, choice: Choice, run: Run, answer: str) -> None:
         said = await self._database.read(
             WORKER, lambda connection: sessions.history(connection, run.session_id, run.message_id, 3)
         )
         if len(said) != 2 or said[0].role != MessageRole.USER.value:
             return
-        title = await self._written(model, said[0].content, answer)
+        title = await self._written(choice, run, said[0].content, answer)
         if title:
             await self._database.write(
                 WORKER, lambda connection: sessions.suggest_title(connection, run.session_id, title)
             )
 
-    @staticmethod
-    async def _written(model: Model, question: str, answer: str) -> str:
+    async def _written(self, choice: Choice, run: Run, question: str, answer: str) -> str:
+        """Let a small model write; like every call it is within the budgets and in the ledger."""
         asked = f"{question[:_SHOWN]}\n\n---\n\n{answer[:_SHOWN]}"
-        prompt = Prompt(system=_INSTRUCTION, turns=(Turn("user", asked),), max_tokens=30)
-        parts: list[str] = []
-        async with aclosing(model.stream(prompt)) as events:
-            async for event in events:
-                if isinstance(event, Text):
-                    parts.append(event.content)
-        return first_words("".join(parts).strip().strip("\"'“”«»").rstrip("."))
+        prompt = Prompt(system=_INSTRUCTION, turns=(Turn("user", asked),), max_tokens=_TOKENS)
+        person = Principal(run.person_id, plan=run.plan, key_id=run.key_id)
+        worst = self._models.worst_case_usd(
+            choice, prompt_tokens=estimate_tokens(asked), reply_tokens=_TOKENS
+        )
+        reserved = await self._limits.begin_completion(
+            person, assistant_id=run.assistant_id, worst_usd=worst, session_id=run.session_id
+        )
+        answering = self._models.answering(choice)
+        try:
+            return _title_of(await _said(self._masked(answering), prompt))
+        finally:
+            await self._limits.end_completion(person, reserved, answering.ledger)
+
+
+async def _said(model: Model, prompt: Prompt) -> str:
+    parts: list[str] = []
+    async with aclosing(model.stream(prompt)) as events:
+        async for event in events:
+            if isinstance(event, Text):
+                parts.append(event.content)
+    return "".join(parts)
+
+
+def _title_of(text: str) -> str:
+    return first_words(text.strip().strip("\"'“”«»").rstrip("."))

@@ -79,10 +79,15 @@ class Limits:
             raise Forbidden("Your plan does not include this model. Choose another one.")
 
     async def begin_completion(
-        self, principal: Principal, *, assistant_id: str | None, worst_usd: Decimal
+        self,
+        principal: Principal,
+        *,
+        assistant_id: str | None,
+        worst_usd: Decimal,
+        session_id: str | None = None,
     ) -> Completion:
         """Reserve the worst case of an answer that belongs to no session, or raise OverBudget."""
-        completion = Completion(new_id(), principal.person_id, assistant_id, principal.key_id)
+        completion = Completion(new_id(), principal.person_id, assistant_id, principal.key_id, session_id)
         if self.budgets.apply(principal, assistant_id):
             now = self._now()
 

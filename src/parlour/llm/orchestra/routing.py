@@ -255,7 +255,7 @@ class Router:
         for name in names:
             candidate = self.find(name)
             if candidate is not None:
-                yield name, f"{_TASK_WORDS[task]} to {candidate.label}."
+                yield name, f"{_TASK_WORDS[task]} to {within_sentence(candidate.label)}."
 
     def _all_stand_ins(self) -> list[Candidate]:
         """Return who may step in: those in the fallback order, then every other default but the built-in."""
