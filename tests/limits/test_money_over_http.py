@@ -96,6 +96,32 @@ async def test_of_fifty_at_once_only_those_reach_the_model_for_whom_there_is_mon
         assert "$" not in refused[0].json["detail"]
 
 
+@pytest.mark.parametrize("way", ["stop", "delete", "delete all"])
+async def test_an_answer_that_never_began_gives_its_reservation_back(
+    tmp_path: Path, provider: FakeProvider, url: str, way: str
+) -> None:
+    """B-4: a message that waits in line has money reserved; whoever takes it back must not lose it"""
+    async with serving(priced(tmp_path, provider, url, day="1")) as served:
+        person, database = await served.visitor(), served.parlour.database
+
+        async def are_reserved(count: int) -> bool:
+            return len(await reserved(database)) == count
+
+        async with person.stream("[[n=4000;dt=0.02]] Tell me everything.") as first:
+            session_id = (await first.begun())["sessionId"]
+            async with person.stream("And then?", sessionId=session_id):
+                await until(lambda: are_reserved(2), 10, "both have money reserved")
+                if way == "stop":
+                    *_, waiting = await person.messages(session_id)
+                    await person.ok("POST", f"/api/chat/runs/{waiting['runId']}/stop")
+                elif way == "delete":
+                    await person.ok("DELETE", f"/api/chat/sessions/{session_id}")
+                else:
+                    await person.ok("DELETE", "/api/chat/sessions")
+                left = 1 if way == "stop" else 0
+                await until(lambda: are_reserved(left), 10, "what waited gives it back")
+
+
 async def test_what_was_reserved_survives_a_kill_and_is_settled_by_the_next_owner(
     tmp_path: Path, provider: FakeProvider
 ) -> None:

@@ -139,7 +139,10 @@ class Parlour:
             event_retention=timedelta(seconds=settings.chat.event_retention),
         )
         self.conversations = Conversations(
-            database=self.database, assistants=self.assistants, remember=remember
+            database=self.database,
+            assistants=self.assistants,
+            remember=remember,
+            release=self.limits.budgets.release,
         )
         self.replies = Replies(
             database=self.database,
@@ -147,6 +150,7 @@ class Parlour:
             turns=self.turns,
             assistants=self.assistants,
             message_limit=settings.chat.message_limit,
+            release=self.limits.budgets.release,
         )
 
     def checks(self) -> Sequence[HealthCheck]:

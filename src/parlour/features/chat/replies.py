@@ -15,6 +15,7 @@ from parlour.features.chat.log.reading import Log
 from parlour.features.chat.schemas import RegenerateBody, SendBody, fingerprint
 from parlour.features.chat.service import form_of_id
 from parlour.features.chat.store import runs, sessions
+from parlour.features.chat.store.sessions import Release
 from parlour.features.chat.turn import Turns
 from parlour.features.chat.values import Accepted, Row, Run, Send
 from parlour.infra.storage.database import Database
@@ -32,9 +33,20 @@ class Replies:
     """Takes messages in, and lets their senders see the replies."""
 
     def __init__(
-        self, *, database: Database, log: Log, turns: Turns, assistants: Assistants, message_limit: int
+        self,
+        *,
+        database: Database,
+        log: Log,
+        turns: Turns,
+        assistants: Assistants,
+        message_limit: int,
+        release: Release,
     ) -> None:
-        """Serve from ``database``; messages are at most ``message_limit`` characters."""
+        """Serve from ``database``; messages are at most ``message_limit`` characters.
+
+        ``release`` gives back what was reserved for answers that will not begin.
+        """
+        self._release = release
         self._database = database
         self._log = log
         self._turns = turns
@@ -146,7 +158,7 @@ class Replies:
 
         def ask(connection: Any) -> Run:  # noqa: ANN401 - a connection is the store's business
             runs.own_run(connection, principal, run_id)
-            sessions.ask_to_stop(connection, principal, run_id, now=now)
+            sessions.ask_to_stop(connection, principal, run_id, now=now, release=self._release)
             return runs.own_run(connection, principal, run_id)
 
         run = await self._database.write(principal, ask)

@@ -6,6 +6,7 @@ from typing import Any
 from parlour.features.assistants.service import Assistants
 from parlour.features.chat.store import sessions, threads
 from parlour.features.chat.store.accepting import RememberPerson
+from parlour.features.chat.store.sessions import Release
 from parlour.features.chat.values import Row, SessionQuery
 from parlour.infra.storage.database import Database
 from parlour.vocabulary.errors import NotFound
@@ -16,8 +17,14 @@ from parlour.vocabulary.principal import Principal
 class Conversations:
     """Sessions of people, with their messages and what was thought of them."""
 
-    def __init__(self, *, database: Database, assistants: Assistants, remember: RememberPerson) -> None:
-        """Keep everything in ``database``; ``remember`` notes a person who writes for the first time."""
+    def __init__(
+        self, *, database: Database, assistants: Assistants, remember: RememberPerson, release: Release
+    ) -> None:
+        """Keep everything in ``database``; ``remember`` notes a person who writes for the first time.
+
+        ``release`` gives back what was reserved for answers that will not begin.
+        """
+        self._release = release
         self._database = database
         self._assistants = assistants
         self._remember = remember
@@ -75,14 +82,20 @@ class Conversations:
         form_of_id(session_id)
         now = datetime.now(UTC)
         await self._database.write(
-            principal, lambda connection: sessions.delete_session(connection, principal, session_id, now=now)
+            principal,
+            lambda connection: sessions.delete_session(
+                connection, principal, session_id, now=now, release=self._release
+            ),
         )
 
     async def delete_sessions(self, principal: Principal) -> int:
         """Delete all of one's sessions; return how many."""
         now = datetime.now(UTC)
         return await self._database.write(
-            principal, lambda connection: sessions.delete_sessions(connection, principal, now=now)
+            principal,
+            lambda connection: sessions.delete_sessions(
+                connection, principal, now=now, release=self._release
+            ),
         )
 
     async def restore_session(self, principal: Principal, session_id: str) -> Row:

@@ -110,6 +110,11 @@ class Budgets:
         if self._any:
             money.settle(connection, answered.id, _cost(attempts))
 
+    def release(self, connection: Transaction, run_id: str) -> None:
+        """Give back what was reserved for a run that ended before anybody was called."""
+        if self._any:
+            money.settle(connection, run_id, Decimal(0))
+
     def places(self, principal: Principal, assistant_id: str | None, now: datetime) -> list[Place]:
         """Return the budgets that a call falls under at a moment."""
         return [

@@ -1,5 +1,6 @@
 """The SQL of sessions, messages and feedback. Nobody sees a row without naming the person it belongs to."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +32,10 @@ from parlour.vocabulary.messages import FinishReason, MessageRole, Status
 from parlour.vocabulary.principal import Principal
 
 FORGET_AT_ONCE = 200  # logs in one transaction of the one writer
+
+
+Release = Callable[[Connection, str], None]
+"""Gives back what was reserved for a run that will not begin."""
 
 
 def create_session(
@@ -117,16 +122,18 @@ def suggest_title(connection: Connection, session_id: str, title: str) -> None:
     )
 
 
-def delete_session(connection: Connection, principal: Principal, session_id: str, *, now: datetime) -> None:
+def delete_session(
+    connection: Connection, principal: Principal, session_id: str, *, now: datetime, release: Release
+) -> None:
     """Hide one's own session (it can be restored) and ask its runs to stop. Raises NotFound."""
     read_session(connection, principal, session_id)
-    _stop_runs(connection, runs.c.session_id == session_id, now=now)
+    _stop_runs(connection, runs.c.session_id == session_id, now=now, release=release)
     change_session(connection, principal, session_id, {"deleted_at": now}, now=now)
 
 
-def delete_sessions(connection: Connection, principal: Principal, *, now: datetime) -> int:
+def delete_sessions(connection: Connection, principal: Principal, *, now: datetime, release: Release) -> int:
     """Hide all of one's sessions; return how many."""
-    _stop_runs(connection, runs.c.person_id == principal.person_id, now=now)
+    _stop_runs(connection, runs.c.person_id == principal.person_id, now=now, release=release)
     return connection.execute(
         update(sessions)
         .where(sessions.c.person_id == principal.person_id, sessions.c.deleted_at.is_(None))
@@ -134,9 +141,12 @@ def delete_sessions(connection: Connection, principal: Principal, *, now: dateti
     ).rowcount
 
 
-def ask_to_stop(connection: Connection, principal: Principal, run_id: str, *, now: datetime) -> None:
+def ask_to_stop(
+    connection: Connection, principal: Principal, run_id: str, *, now: datetime, release: Release
+) -> None:
     """Write down that a run shall stop; one that has not begun is stopped here and now."""
-    _stop_runs(connection, runs.c.id == run_id, runs.c.person_id == principal.person_id, now=now)
+    mine = (runs.c.id == run_id, runs.c.person_id == principal.person_id)
+    _stop_runs(connection, *mine, now=now, release=release)
 
 
 def read_message(connection: Connection, principal: Principal, message_id: str) -> Row:
@@ -264,22 +274,18 @@ def forget_events(connection: Connection, before: datetime) -> int:
     return len(ended)
 
 
-def _stop_runs(connection: Connection, *which: ColumnElement[bool], now: datetime) -> None:
+def _stop_runs(connection: Connection, *which: ColumnElement[bool], now: datetime, release: Release) -> None:
     """Stop waiting runs and ask running ones to: in this order, for a run may begin in between.
 
     Runs are touched before their session, as whoever ends a run does: two that meet must not wait for each
     other.
     """
-    stopped = (
-        connection.execute(
-            update(runs)
-            .where(*which, is_active(), runs.c.status == Status.PENDING.value)
-            .values(status=Status.STOPPED.value, stop_requested=True, finished_at=now)
-            .returning(runs.c.message_id)
-        )
-        .scalars()
-        .all()
-    )
+    stopped = connection.execute(
+        update(runs)
+        .where(*which, is_active(), runs.c.status == Status.PENDING.value)
+        .values(status=Status.STOPPED.value, stop_requested=True, finished_at=now)
+        .returning(runs.c.id, runs.c.message_id)
+    ).all()
     connection.execute(
         update(runs)
         .where(*which, is_active(), runs.c.status == Status.STREAMING.value)
@@ -287,9 +293,11 @@ def _stop_runs(connection: Connection, *which: ColumnElement[bool], now: datetim
     )
     connection.execute(
         update(messages)
-        .where(messages.c.id.in_(stopped))
+        .where(messages.c.id.in_([row.message_id for row in stopped]))
         .values(status=Status.STOPPED.value, finish_reason=FinishReason.STOPPED.value)
     )
+    for row in stopped:
+        release(connection, row.id)
 
 
 def _completed(connection: Connection, rows: list[Row]) -> list[Row]:
