@@ -90,7 +90,7 @@ class Titles:
             choice, prompt_tokens=estimate_tokens(asked), reply_tokens=_TOKENS
         )
         reserved = await self._limits.begin_completion(
-            person, assistant_id=run.assistant_id, worst_usd=worst, session_id=run.session_id
+            person, assistant_id=run.assistant_id, worst_usd=worst, session_id=run.session_id, run_id=run.id
         )
         answering = self._models.answering(choice)
         try:

@@ -104,11 +104,18 @@ class Budgets:
             self._tell(full, amount)
             raise _over(full, principal, now)
 
-    def settle(self, connection: Transaction, answered: Answered, attempts: Sequence[Attempt]) -> None:
+    def settle(
+        self,
+        connection: Transaction,
+        answered: Answered,
+        attempts: Sequence[Attempt],
+        *,
+        reservation_id: str | None = None,
+    ) -> None:
         """Write the ledger of an answer, and put its cost in the place of what was reserved for it."""
         ledger.add(connection, answered, attempts)
         if self._any:
-            money.settle(connection, answered.id, _cost(attempts))
+            money.settle(connection, reservation_id or answered.id, _cost(attempts))
 
     def release(self, connection: Transaction, run_id: str) -> None:
         """Give back what was reserved for a run that ended before anybody was called."""

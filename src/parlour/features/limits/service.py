@@ -85,9 +85,21 @@ class Limits:
         assistant_id: str | None,
         worst_usd: Decimal,
         session_id: str | None = None,
+        run_id: str | None = None,
     ) -> Completion:
-        """Reserve the worst case of an answer that belongs to no session, or raise OverBudget."""
-        completion = Completion(new_id(), principal.person_id, assistant_id, principal.key_id, session_id)
+        """Reserve the worst case of an answer that no run makes, or raise OverBudget.
+
+        Small work names the run and session that it is done for; it counts as a part of that answer.
+        """
+        reservation = new_id()
+        completion = Completion(
+            run_id or reservation,
+            principal.person_id,
+            assistant_id,
+            principal.key_id,
+            session_id,
+            reservation_id=reservation,
+        )
         if self.budgets.apply(principal, assistant_id):
             now = self._now()
 
@@ -96,7 +108,7 @@ class Limits:
                 self.budgets.reserve(
                     connection,
                     principal,
-                    completion.id,
+                    reservation,
                     assistant_id,
                     worst_usd,
                     now,
@@ -114,7 +126,7 @@ class Limits:
 
         def work(connection: Transaction) -> None:
             self._remember(connection, principal, now)
-            self.budgets.settle(connection, completion, attempts)
+            self.budgets.settle(connection, completion, attempts, reservation_id=completion.reservation_id)
 
         await self._database.write(WORKER, work)
 

@@ -47,7 +47,7 @@ class Answered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An answer that belongs to no session. Its id is that of its reservation."""
+    """An answer that no run makes: of a model asked by itself, or small work for the run with this id."""
 
     id: str
     person_id: str
@@ -55,6 +55,7 @@ class Completion:
     key_id: str | None = None
     session_id: str | None = None
     message_id: str | None = None
+    reservation_id: str | None = None  # where it is not the id
 
 
 class Place(NamedTuple):
