@@ -138,6 +138,32 @@ async def test_the_length_counts_from_the_beginning_of_the_whole_reply() -> None
         assert watching.feed("ul. ") == [Retract(len(GOOD)), Say(f"\n\n{REFUSAL}")]
 
 
+async def test_what_a_former_owner_showed_is_judged_with_the_rest() -> None:
+    """The former owner may have died while the provider was still judging what it had shown."""
+    provider = Provider()
+    provider.may_answer.set()
+    with guard(judge=provider.judge, said=f"{GOOD}A cruel thing. And th") as watching:
+        assert watching.feed("en more. ") == [Say("en more. ")]
+        assert await watching.end() == [Retract(len(GOOD)), Say(f"\n\n{REFUSAL}")]
+    assert provider.asked == [[GOOD, "A cruel thing. ", "And then more. "]]
+
+
+async def test_rules_find_what_a_former_owner_showed_also_when_nothing_more_comes() -> None:
+    with guard(said=f"{GOOD}{BAD}And th") as watching:
+        assert await watching.end() == [Retract(len(GOOD)), Say(f"\n\n{REFUSAL}")]
+    with guard(said=f"{GOOD}{BAD}And th") as watching:
+        assert watching.broke_off() == [Retract(len(GOOD)), Say(f"\n\n{REFUSAL}")]
+
+
+async def test_what_was_held_has_been_judged() -> None:
+    provider = Provider()
+    provider.may_answer.set()
+    with guard(judge=provider.judge, hold=True, said=GOOD) as watching:
+        watching.feed("And more. ")
+        assert await watching.end() == [Say("And more. ")]
+    assert provider.asked == [["And more. "]]
+
+
 async def test_an_answer_that_a_former_owner_ended_goes_no_further() -> None:
     with guard(said=f"{GOOD}\n\n{REFUSAL}") as watching:
         assert watching.over

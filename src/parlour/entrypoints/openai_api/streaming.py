@@ -177,6 +177,7 @@ async def model_frames(
         yield error_event(_failure(error))
     finally:
         metrics.stream_closed()
+        await ahead.close()  # also for a reader who left before anything was read
 
 
 def _told(event: SaidEvent, chunks: Chunks, extra: Callable[[], dict[str, Any]]) -> bytes:

@@ -65,9 +65,11 @@ class OutputGuard:
         hold: bool = False,
         said: str = "",
     ) -> None:
-        """Do ``action`` about what ``rules`` and ``judge`` find after ``said``, which was shown before.
+        """Do ``action`` about what ``rules`` and ``judge`` find in ``said``, which was shown before, and after.
 
-        Nothing can be masked that was shown, so to ``mask`` is to hold.
+        What was shown is judged once more: whoever had this answer before may have died while a provider was
+        judging it. Nothing can be masked that was shown, so to ``mask`` is to hold; and what was held has
+        been judged.
         """
         self._action = action
         self._rules = rules
@@ -76,7 +78,7 @@ class OutputGuard:
         self._judge = judge
         self._hold = hold or action is Action.MASK
         self._shown = len(said)
-        self._open = "" if self._hold else _unended(said)
+        self._open = "" if self._hold else said
         self._start = len(said) - len(self._open)
         self._before = ""
         self._searched = 0
@@ -137,9 +139,14 @@ class OutputGuard:
         return [] if self.over or self._hold else self._judge_rest()
 
     def _judge_rest(self) -> list[GuardEvent]:
+        events: list[GuardEvent] = []
+        for sentence in self._ended():  # of what was said before, if nothing came after it
+            events += self._judged(sentence, "")
+            if self.over:
+                return events
         last = _Sentence(self._open, self._start, self._before)
         self._open = ""
-        return self._judged(last, "") if last.text else []
+        return [*events, *(self._judged(last, "") if last.text else [])]
 
     def _ended(self) -> Iterator[_Sentence]:
         while (end := self._next_end()) is not None:
@@ -222,10 +229,3 @@ class OutputGuard:
             self._shown = start
         events.append(Say(f"\n\n{self._refusal}" if self._shown else self._refusal))
         return events
-
-
-def _unended(said: str) -> str:
-    """Return the sentence that is not over at the end of ``said``."""
-    tail = said[-LONGEST_SENTENCE:]
-    ends = [match.end() for match in _SENTENCE_END.finditer(tail)]
-    return tail[ends[-1] :] if ends else tail
