@@ -94,7 +94,7 @@ async def test_the_page_teaches_before_anything_was_asked_and_then_tells(
     spent = page.get_by_role("region", name="Used and spent")
     await expect(spent.get_by_role("row").filter(has_text="claude-fake")).to_contain_text("unknown")
     await spent.get_by_role("button", name="This month").click()
-    await expect(spent.get_by_role("row").filter(has_text="claude-fake")).to_contain_text("6")
+    await expect(spent.get_by_role("row").filter(has_text="claude-fake")).to_contain_text("7")
     assert await violations(operator) == []
 
     async with page.expect_response(lambda response: response.url.endswith("/api/admin/models")):

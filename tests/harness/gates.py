@@ -14,7 +14,7 @@ class OpenGate:
     def check_session(self, tokens_used: int) -> None:
         """Find nothing wrong."""
 
-    def reserve(self, connection: Connection, run: Run) -> None:
+    def reserve(self, connection: Connection, run: Run, text: str) -> None:
         """Reserve nothing."""
 
 

@@ -267,3 +267,27 @@ async def with_plan(served: Served, plan: str) -> Answer:
     return await person.request(
         "POST", "/api/chat", body={"message": "Hello?", "model": "openai_compatible/fake"}
     )
+
+
+async def test_the_worst_case_is_that_of_the_model_which_will_be_asked(
+    tmp_path: Path, provider: FakeProvider, url: str
+) -> None:
+    """B-4: a session may have a dearer model than its messages name, and so may another try"""
+    dear = {"openai_compatible/dear": PriceSettings(input=Decimal(0), output=Decimal(1200))}
+    wanted = priced(tmp_path, provider, url, day="100")
+    wanted = wanted.model_copy(
+        update={
+            "prices": PRICED["prices"] | dear,
+            "openai": wanted.openai.model_copy(update={"more_models": "dear"}),
+        }
+    )
+    async with serving(wanted) as served:
+        person, database = await served.visitor(), served.parlour.database
+        session_id = await person.session(model="openai/dear")
+        async with person.stream("[[n=4000;dt=0.02]] Tell me.", sessionId=session_id) as stream:
+            await stream.begun()
+            (in_session,) = await reserved(database)
+        async with person.stream("[[n=4000;dt=0.02]] Tell me.", model="openai/dear") as stream:
+            await stream.begun()
+            assert await reserved(database) == [in_session, in_session]
+        assert in_session > Decimal("5")

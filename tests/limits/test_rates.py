@@ -1,6 +1,7 @@
 """Limits of a minute, counted in this process and in Redis by the same rules (M-8)."""
 
 import asyncio
+from dataclasses import replace
 from math import ceil
 
 import pytest
@@ -209,3 +210,20 @@ async def test_keys_that_count_no_more_are_forgotten() -> None:
     clock.now += 150
     await memory.admit([Charge("new", 5, 1), Charge("newer", 5, 1)])
     assert len(memory._counters) == 2
+
+
+def test_who_has_no_plan_of_their_own_has_the_default_one_and_visitors_theirs() -> None:
+    """M-8: so a model can be kept for some"""
+    dear = Plan(models=("openai/*",))
+    plans = Plans(
+        5, 50, {"gold": dear, "default": Plan(models=("ollama/*",)), "visitors": Plan(models=("b/*",))}
+    )
+    assert plans.of(user(plan="gold")) is dear
+    for somebody in (user(), user(plan="golden"), user(plan="default")):
+        assert not plans.of(somebody).offers("openai/gpt")
+        assert plans.of(somebody).offers("ollama/llama")
+    visitor = replace(user(), role=Role.VISITOR)
+    assert plans.of(visitor).offers("b/c")
+    assert not plans.of(visitor).offers("ollama/llama")
+    assert plans.name_of(visitor) == "visitors"
+    assert Plans(5, 50).name_of(visitor) is None

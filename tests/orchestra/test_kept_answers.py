@@ -69,3 +69,12 @@ async def test_an_answer_that_broke_off_is_not_kept(served: Served, provider: Fa
     provider.told.clear()
     reply = await (await served.visitor()).send("How far is it? [[n=9]]")
     assert reply["message"]["content"].endswith("-8")
+
+
+async def test_who_asks_again_gets_another_answer(served: Served, provider: FakeProvider) -> None:
+    """C-6"""
+    one = await served.visitor()
+    question = "What is there to see? [[n=9]]"
+    reply = await one.send(question)
+    await one.ok("POST", f"/api/chat/messages/{reply['messageId']}/regenerate")
+    assert times_asked(provider, question) == 2

@@ -89,7 +89,12 @@ class Parlour:
         self.moderation = build_moderation(settings, self.database)
         self._limit_parts = build_limits(settings, self.database, self.metrics, alone=self._embedded)
         self.limits = self._limit_parts.limits
-        self.people = People(self.database, _tokens(settings), admit_stranger=self.limits.admit_stranger)
+        self.people = People(
+            self.database,
+            _tokens(settings),
+            admit_stranger=self.limits.admit_stranger,
+            plans=settings.plans,
+        )
         self._breakers = Breakers(shared=self._limit_parts.breakers)
         self.shelf = ModelShelf(
             settings, self.metrics, allowed=self.limits.allowed_models, breakers=self._breakers

@@ -83,7 +83,7 @@ async def _people(settings: Settings) -> AsyncIterator[People]:
     async with _database(settings) as database:
         if embedded_file(settings.storage_url) is not None:
             await database.migrate()
-        yield People(database, tokens)
+        yield People(database, tokens, plans=settings.plans)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from decimal import Decimal
 from parlour.llm.cost import Price, Prices
 from parlour.llm.orchestra.breaker import BreakerState, State
 from parlour.llm.orchestra.fallback import Answering, Orchestra
-from parlour.llm.orchestra.routing import AUTOMATIC, BUILTIN, Candidate, Choice, Policy, Router, Wish
+from parlour.llm.orchestra.routing import AUTOMATIC, BUILTIN, NOBODY, Candidate, Choice, Policy, Router, Wish
 from parlour.vocabulary.principal import Principal
 from parlour.vocabulary.usage import Usage
 
@@ -118,9 +118,13 @@ class Models:
         """Return the voice of one turn; ``scope`` says whose kept answers it may give again."""
         return self._orchestra.answering(choice, scope=scope)
 
-    def small_work(self) -> Choice | None:
-        """Return who does small work such as titles; None when only the built-in answerer is there."""
-        return Choice(self._small, "Small work goes to small models.") if self._small else None
+    def small_work(self, principal: Principal) -> Choice | None:
+        """Return who does small work such as titles; None when nobody does that a person's plan has."""
+        allowed = self._allowed(principal, [candidate.ref for candidate in self._small])
+        small = tuple(each for each in self._small if self._router.allows(each, allowed))
+        if NOBODY in self._policy.fallback:
+            small = small[:1]
+        return Choice(small, "Small work goes to small models.") if small else None
 
     def worst_case_usd(
         self, choice: Choice, *, prompt_tokens: int, reply_tokens: int | None = None

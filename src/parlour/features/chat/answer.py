@@ -14,7 +14,7 @@ from parlour.features.assistants.values import Assistant
 from parlour.features.chat.log.live import LiveRun
 from parlour.features.chat.log.telling import Telling
 from parlour.features.chat.store import sessions
-from parlour.features.chat.values import Outcome, Run, Said, Send
+from parlour.features.chat.values import Outcome, Run, Said
 from parlour.features.context.window import Budget, build, shortened
 from parlour.features.moderation.masking.masker import Masker
 from parlour.features.moderation.masking.model import Masked
@@ -69,9 +69,9 @@ class Answerer:
         self._budget = budget
         self._metrics = metrics
 
-    def worst_case(self, principal: Principal, send: Send) -> Decimal:
+    def worst_case(self, principal: Principal, run: Run, text: str) -> Decimal:
         """Return the most US dollars that an answer can cost. Raises what tells why nobody can give it."""
-        choice = self._choose(send.assistant_id, send.model, principal, send.text)
+        choice = self._choose(run.assistant_id, run.model, principal, text)
         # The budget bounds what is looked up and recalled; what must be in the prompt may go beyond it.
         return self._assistants.models.worst_case_usd(
             choice, prompt_tokens=self._budget.tokens + choice.prompt_tokens
@@ -188,8 +188,8 @@ class Answerer:
 
     def _scope(self, run: Run, prompt: Prompt) -> str | None:
         """Return whose kept answers may be given: everybody's to a first question without personal data."""
-        if not self._assistants.models.terms.cached:
-            return None
+        if run.again or not self._assistants.models.terms.cached:
+            return None  # who asks again wants another answer
         alone = len(prompt.turns) == 1 and Masker().mask(prompt.turns[0].content) == prompt.turns[0].content
         return SHARED if alone else run.person_id
 
@@ -199,19 +199,8 @@ class Answerer:
         for number, asked in enumerate(outcome.lost, start=1):
             said = prompt.partial if number == len(outcome.lost) else ""
             usage = estimated_usage(replace(prompt, partial=""), said)
-            lines.append(
-                Attempt(
-                    provider=asked.provider,
-                    model=asked.model,
-                    status=AttemptStatus.LOST,
-                    why=asked.why,
-                    started_at=run.created_at,
-                    usage=usage,
-                    cost_usd=self._assistants.models.cost_usd(asked.provider, asked.model, usage),
-                    error="lost",
-                    cause="the process that made this call ended before the answer did",
-                )
-            )
+            cost = self._assistants.models.cost_usd(asked.provider, asked.model, usage)
+            lines.append(replace(lost_attempt(run, asked), usage=usage, cost_usd=cost))
         return lines
 
     def said(self, connection: Any, run: Run) -> Sequence[Said]:  # noqa: ANN401 - it is the store's business
@@ -269,6 +258,19 @@ def _ended_by(guard: OutputGuard, events: Sequence[GuardEvent], telling: Telling
     if guard.over:
         telling.outcome.finish_reason = FinishReason.FILTERED
     return guard.over
+
+
+def lost_attempt(run: Run, asked: Chosen) -> Attempt:
+    """Return the ledger's line for a call of which nobody wrote down an end."""
+    return Attempt(
+        provider=asked.provider,
+        model=asked.model,
+        status=AttemptStatus.LOST,
+        why=asked.why,
+        started_at=run.created_at,
+        error="lost",
+        cause="the process that made this call ended before the answer did",
+    )
 
 
 def _is_users(row: Any) -> bool:  # noqa: ANN401 - a row of the store

@@ -53,9 +53,14 @@ class Titles:
         self._limits = limits
         self._masked = masked
 
-    async def after_turn(self, run: Run, outcome: Outcome) -> None:
-        """Give the session a title if this was its first answer. Never fails: a title is not worth it."""
-        choice = self._models.small_work()
+    async def after_turn(self, run: Run, outcome: Outcome, asker: Principal | None) -> None:
+        """Give the session a title if this was its first answer. Never fails: a title is not worth it.
+
+        Without an ``asker``, as after a restart, nobody knows whose budget it would go on: none is written.
+        """
+        if asker is None:
+            return
+        choice = self._models.small_work(asker)
         if choice is None or outcome.status is not Status.COMPLETED:
             return
         if outcome.finish_reason is FinishReason.FILTERED:
@@ -63,40 +68,39 @@ class Titles:
         if outcome.prompt is not None and len(outcome.prompt.turns) > 1:
             return  # not the first one, without asking the database
         try:
-            await self._name(choice, run, outcome.content)
+            await self._name(choice, run, outcome.content, asker)
         except ParlourError as error:
             _log.info("title_not_written", code=error.code, cause=error.cause)
         except Exception as error:  # noqa: BLE001 - the answer stands, whatever becomes of its title
             _log.warning("title_not_written", exc_info=error)
 
-    async def _name(self, choice: Choice, run: Run, answer: str) -> None:
+    async def _name(self, choice: Choice, run: Run, answer: str, asker: Principal) -> None:
         said = await self._database.read(
             WORKER, lambda connection: sessions.history(connection, run.session_id, run.message_id, 3)
         )
         if len(said) != 2 or said[0].role != MessageRole.USER.value:
             return
-        title = await self._written(choice, run, said[0].content, answer)
+        title = await self._written(choice, run, said[0].content, answer, asker)
         if title:
             await self._database.write(
                 WORKER, lambda connection: sessions.suggest_title(connection, run.session_id, title)
             )
 
-    async def _written(self, choice: Choice, run: Run, question: str, answer: str) -> str:
+    async def _written(self, choice: Choice, run: Run, question: str, answer: str, asker: Principal) -> str:
         """Let a small model write; like every call it is within the budgets and in the ledger."""
         asked = f"{question[:_SHOWN]}\n\n---\n\n{answer[:_SHOWN]}"
         prompt = Prompt(system=_INSTRUCTION, turns=(Turn("user", asked),), max_tokens=_TOKENS)
-        person = Principal(run.person_id, plan=run.plan, key_id=run.key_id)
         worst = self._models.worst_case_usd(
             choice, prompt_tokens=estimate_tokens(asked), reply_tokens=_TOKENS
         )
         reserved = await self._limits.begin_completion(
-            person, assistant_id=run.assistant_id, worst_usd=worst, session_id=run.session_id, run_id=run.id
+            asker, assistant_id=run.assistant_id, worst_usd=worst, session_id=run.session_id, run_id=run.id
         )
         answering = self._models.answering(choice)
         try:
             return _title_of(await _said(self._masked(answering), prompt))
         finally:
-            await self._limits.end_completion(person, reserved, answering.ledger)
+            await self._limits.end_completion(asker, reserved, answering.ledger)
 
 
 async def _said(model: Model, prompt: Prompt) -> str:

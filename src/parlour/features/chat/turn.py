@@ -7,14 +7,16 @@ while tokens flow.
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 
 import structlog
 
-from parlour.features.chat.answer import Answerer, patiently
+from parlour.features.chat.answer import Answerer, lost_attempt, patiently
 from parlour.features.chat.log.live import LiveRun
 from parlour.features.chat.log.reading import Log
 from parlour.features.chat.outcomes import describe_failure, settle
@@ -42,11 +44,12 @@ from parlour.vocabulary.events import Entry, EventKind
 from parlour.vocabulary.messages import FinishReason, MessageRole, Status
 from parlour.vocabulary.principal import Principal
 
+MOST_ASKED = 20_000  # runs whose askers are remembered: many times what one process answers at once
 OWNERS_AT_MOST = 5  # a run that outlived so many owners probably ends them: it fails instead of trying on
 
 _log = structlog.get_logger(__name__)
 
-AfterTurn = Callable[[Run, Outcome], Coroutine[None, None, None]]
+AfterTurn = Callable[[Run, Outcome, Principal | None], Coroutine[None, None, None]]
 
 
 class Turns:
@@ -70,7 +73,7 @@ class Turns:
         self._lease = lease
         self._answerer = answerer
         self._limits = limits
-        self._admissions: dict[str, Admission] = {}
+        self._asked: OrderedDict[str, tuple[Principal, Admission]] = OrderedDict()
         self._metrics = metrics
         self._remember = remember
         self._after_turn = after_turn
@@ -82,8 +85,9 @@ class Turns:
 
     async def accept(self, principal: Principal, send: Send) -> Accepted:
         """Keep a message, begin its answer, and return once both are durable."""
+        principal = self._limits.with_plan(principal)
         now, title = datetime.now(UTC), first_words(send.text)
-        gate = self._gate(principal, send, now)
+        gate = _Gate(self._limits, principal, partial(self._answerer.worst_case, principal), now)
         accepted = await self._admitted(
             principal,
             send,
@@ -104,8 +108,9 @@ class Turns:
 
     async def accept_again(self, principal: Principal, message_id: str, send: Send) -> Accepted:
         """Begin another answer beside one that exists."""
+        principal = self._limits.with_plan(principal)
         now = datetime.now(UTC)
-        gate = self._gate(principal, send, now)
+        gate = _Gate(self._limits, principal, partial(self._answerer.worst_case, principal), now)
         accepted = await self._admitted(
             principal,
             send,
@@ -181,7 +186,9 @@ class Turns:
             principal, lambda connection: self._with_what_was_said(connection, work(connection), send)
         )
         if not accepted.replayed:
-            self._admissions[accepted.run.id] = admission
+            self._asked[accepted.run.id] = principal, admission
+            if len(self._asked) > MOST_ASKED:  # others answered those, or they were stopped in line
+                self._asked.popitem(last=False)
         return replace(accepted, admission=admission)
 
     def _with_what_was_said(self, connection: Transaction, accepted: Accepted, send: Send) -> Accepted:
@@ -193,12 +200,6 @@ class Turns:
             return replace(accepted, said=[only])
         return replace(accepted, said=self._answerer.said(connection, accepted.run))
 
-    def _gate(self, principal: Principal, send: Send, now: datetime) -> "_Gate":
-        worst = Decimal(0)
-        if self._limits.budgets.apply(principal, send.assistant_id):
-            worst = self._answerer.worst_case(principal, send)
-        return _Gate(self._limits, principal, worst, now)
-
     def _cancel(self, run_id: str, task: asyncio.Task[None]) -> None:
         if run_id not in self._ending:
             task.cancel()
@@ -207,7 +208,6 @@ class Turns:
         self._tasks.pop(run_id, None)
         self._stopping.discard(run_id)
         self._ending.discard(run_id)
-        self._admissions.pop(run_id, None)
 
     def _begun(self, accepted: Accepted) -> Accepted:
         if accepted.owned:
@@ -221,7 +221,9 @@ class Turns:
             if live is None:
                 kept = await patiently(lambda: self._log.kept(run))
                 live = self._log.open(run, kept.text)
-                outcome.lost = list(kept.asked.values())
+                outcome.lost = kept.asked
+                # Until more is known of them: whatever ends this run, its ledger has them.
+                outcome.attempts = [lost_attempt(run, asked) for asked in kept.asked]
             self._begin_log(run, live)
             await self._answerer.answer(run, live, outcome, said)
         except asyncio.CancelledError:
@@ -258,7 +260,13 @@ class Turns:
             except (LeaseLost, Unavailable):
                 raise
             except Exception as error:  # noqa: BLE001 - what came with the answer cannot be stored: do without
-                outcome = Outcome(status=Status.FAILED, error=describe_failure(error))
+                outcome = Outcome(
+                    status=Status.FAILED,
+                    error=describe_failure(error),
+                    usage=outcome.usage,
+                    cost_usd=outcome.cost_usd,
+                    attempts=[replace(attempt, cause=None) for attempt in outcome.attempts],
+                )
                 following = await self._end(run, live, outcome)
         except (LeaseLost, Unavailable) as error:
             _log.warning("run_lost", fence=run.fence, cause=error.cause)
@@ -267,12 +275,12 @@ class Turns:
         finally:
             self._log.close(live)
         self._count(outcome)
-        admission = self._admissions.pop(run.id, None)
+        asker, admission = self._asked.pop(run.id, (None, None))
         if admission is not None and outcome.usage is not None:
             await self._limits.settle(admission, outcome.usage.total)
         if following is not None and not self.draining:
             self.start(following)
-        follower = asyncio.create_task(self._after_turn(run, outcome))
+        follower = asyncio.create_task(self._after_turn(run, outcome, asker))
         self._followers.add(follower)
         follower.add_done_callback(self._followers.discard)
 
@@ -322,17 +330,24 @@ class Turns:
 class _Gate:
     """The limits, where a message is accepted."""
 
-    def __init__(self, limits: Limits, principal: Principal, worst: Decimal, now: datetime) -> None:
-        """Reserve ``worst``, in US dollars."""
+    def __init__(
+        self,
+        limits: Limits,
+        principal: Principal,
+        worst_case: Callable[[Run, str], Decimal],
+        now: datetime,
+    ) -> None:
+        """Reserve what ``worst_case`` says, in US dollars, of the run and the text that it answers."""
         self._limits = limits
         self._principal = principal
-        self._worst = worst
+        self._worst_case = worst_case
         self._now = now
 
     def check_session(self, tokens_used: int) -> None:
         self._limits.check_session(tokens_used)
 
-    def reserve(self, connection: Transaction, run: Run) -> None:
-        self._limits.budgets.reserve(
-            connection, self._principal, run.id, run.assistant_id, self._worst, self._now
-        )
+    def reserve(self, connection: Transaction, run: Run, text: str) -> None:
+        budgets = self._limits.budgets
+        if budgets.apply(self._principal, run.assistant_id):
+            worst = self._worst_case(run, text)
+            budgets.reserve(connection, self._principal, run.id, run.assistant_id, worst, self._now)

@@ -50,6 +50,7 @@ class Run:
     model: str | None = None
     plan: str | None = None
     key_id: str | None = None
+    again: bool = False  # asked for beside an answer that is there; known where it was accepted only
     error: dict[str, Any] | None = None
     finished_at: datetime | None = None
 

@@ -25,7 +25,11 @@ from parlour.vocabulary.principal import Principal, Role
 _log = structlog.get_logger(__name__)
 
 # Calls of which nobody knows the price although they were made are taken for the worst case.
-_MADE: Final = (AttemptStatus.ANSWERED, AttemptStatus.STOPPED)
+_MADE: Final = (
+    AttemptStatus.ANSWERED,
+    AttemptStatus.STOPPED,
+    AttemptStatus.LOST,
+)
 _WHOSE: Final = {
     "server": "The budget for all answers",
     "person": "Your budget for answers",
@@ -175,7 +179,7 @@ class Budgets:
 
 def _cost(attempts: Sequence[Attempt]) -> Decimal | None:
     """Return what all attempts cost; None when that is unknown of one that was made."""
-    if any(each.cost_usd is None and each.status in _MADE for each in attempts):
+    if any(each.cost_usd is None and (each.status in _MADE or each.usage) for each in attempts):
         return None
     return sum((each.cost_usd for each in attempts if each.cost_usd is not None), Decimal(0))
 

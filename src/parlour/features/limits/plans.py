@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
-from parlour.vocabulary.principal import Principal
+from parlour.vocabulary.principal import Principal, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Plan:
 
 
 EVERYBODY = Plan()
+DEFAULT, VISITORS = "default", "visitors"
+"""Plans of those who have none of their own, if the operator declares them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,22 @@ class Plans:
     named: Mapping[str, Plan] = field(default_factory=dict)
 
     def of(self, principal: Principal) -> Plan:
-        """Return the plan of a person; a name that nobody declared is no plan."""
-        return self.named.get(principal.plan, EVERYBODY) if principal.plan is not None else EVERYBODY
+        """Return the plan of a person: the one they are given, else that of visitors, else the default one.
+
+        A name that nobody declared, or declares no more, is none.
+        """
+        named = self.named
+        if not named:
+            return EVERYBODY
+        return named.get(self.name_of(principal) or DEFAULT, EVERYBODY)
+
+    def name_of(self, principal: Principal) -> str | None:
+        """Return the name of the plan that a person has; None when nobody has any."""
+        if not self.named:
+            return None
+        if principal.plan in self.named or principal.plan == DEFAULT:
+            return principal.plan
+        return VISITORS if principal.role is Role.VISITOR and VISITORS in self.named else DEFAULT
 
     def rates(self, principal: Principal) -> tuple[int, int]:
         """Return how many requests and tokens a person has in a minute."""

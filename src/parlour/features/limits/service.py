@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -68,6 +69,11 @@ class Limits:
         """Raise SessionFull when a session has used all that one may."""
         if self._session_tokens is not None and tokens_used >= self._session_tokens:
             raise SessionFull
+
+    def with_plan(self, principal: Principal) -> Principal:
+        """Return a person with the plan that they have, so that it holds for all that is done for them."""
+        plan = self._plans.name_of(principal)
+        return principal if plan == principal.plan else replace(principal, plan=plan)
 
     def allowed_models(self, principal: Principal, models: Iterable[str]) -> frozenset[str] | None:
         """Return those of the models, as ``provider/name``, that a person may ask; None for all."""

@@ -9,7 +9,7 @@ import hashlib
 import secrets
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -76,10 +76,15 @@ class ApiKeys:
         self,
         database: Database,
         *,
+        plans: Collection[str] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keep keys in ``database``; ``clock`` tells how long a key was remembered."""
+        """Keep keys in ``database``; ``clock`` tells how long a key was remembered.
+
+        ``plans`` are those that a key can be given; None where nobody knows them.
+        """
+        self._plans = plans
         self._database = database
         self._now = now
         self._clock = clock
@@ -207,6 +212,8 @@ class ApiKeys:
             raise InvalidInput(FieldError("scopes", "Give at least one scope.", "missing"))
         if wanted.expires_at is not None and wanted.expires_at <= self._now():
             raise InvalidInput(FieldError("expiresAt", "This moment has passed."))
+        if wanted.plan is not None and self._plans is not None and wanted.plan not in self._plans:
+            raise InvalidInput(FieldError("plan", "There is no such plan in the settings."))
 
     def _values(self, wanted: NewKey, role: Role, plan: str | None) -> tuple[str, dict[str, object]]:
         text = _new_text()

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -37,17 +37,19 @@ class People:
         tokens: Tokens,
         *,
         admit_stranger: Callable[[str], Awaitable[object]] | None = None,
+        plans: Collection[str] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Keep people in ``database``; ``tokens`` signs and reads their tokens.
 
-        ``admit_stranger`` is asked before somebody from an address gets an identity, and may raise TooMany.
+        ``admit_stranger`` is asked before somebody from an address gets an identity, and may raise TooMany;
+        ``plans`` are those that an API key can be given.
         """
         self._admit_stranger = admit_stranger
         self._database = database
         self._tokens = tokens
         self._now = now
-        self.api_keys = ApiKeys(database, now=now)
+        self.api_keys = ApiKeys(database, plans=plans, now=now)
 
     async def welcome_visitor(self, address: str) -> Entrance:
         """Let a stranger in, if not too many came from there. Nothing is stored until they say something."""

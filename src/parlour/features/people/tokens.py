@@ -22,6 +22,7 @@ ISSUER: Final = "parlour"
 ALGORITHM: Final = "HS256"
 LEEWAY: Final = 60  # seconds that clocks may differ
 LONGEST: Final = 8 * 1024  # characters; more is refused before anything is decoded
+LONGEST_PLAN: Final = 64
 LONGEST_SUBJECT: Final = 255
 REMEMBERED: Final = 2048  # verified tokens: our own have 300 characters, the longest ones 8,000
 LIFETIMES: Final[Mapping[Role, timedelta]] = {
@@ -153,6 +154,12 @@ def _foreign(claims: Mapping[str, Any]) -> Principal:
         raise Unauthenticated
     try:
         # Ids of a space of their own: a subject that looks like one of our ids is still somebody else.
-        return Principal(str(uuid.uuid5(_FOREIGN_PEOPLE, subject)), Role.USER)
+        return Principal(str(uuid.uuid5(_FOREIGN_PEOPLE, subject)), Role.USER, plan=_plan(claims))
     except UnicodeEncodeError:
         raise Unauthenticated from None
+
+
+def _plan(claims: Mapping[str, Any]) -> str | None:
+    """Return the plan that the other system gives its user."""
+    plan = claims.get("plan")
+    return plan if isinstance(plan, str) and 0 < len(plan) <= LONGEST_PLAN else None

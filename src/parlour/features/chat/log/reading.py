@@ -22,10 +22,10 @@ AFTER_THE_LOG = 999_999_000  # places of events that are told from the stored me
 
 @dataclass(slots=True)
 class Kept:
-    """What earlier owners left: the text, and by fence which model each of them was asking."""
+    """What earlier owners left: the text, and which models they had asked."""
 
     text: str = ""
-    asked: dict[int, Chosen] = field(default_factory=dict)
+    asked: list[Chosen] = field(default_factory=list)
 
 
 class Log:
@@ -102,7 +102,7 @@ class Log:
                 if entry.kind is EventKind.META:
                     told = entry.value
                     chosen = Chosen(str(told["provider"]), str(told["model"]), str(told.get("why") or ""))
-                    kept.asked[entry.position.fence] = chosen
+                    kept.asked.append(chosen)
             position = entries[-1].position
         return kept
 

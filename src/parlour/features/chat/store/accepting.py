@@ -4,6 +4,7 @@ The hot path of the store: what every message runs is prepared.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -50,8 +51,8 @@ class Gate(Protocol):
         """Look at a session that a message comes to."""
         ...
 
-    def reserve(self, connection: Connection, run: Run) -> None:
-        """Reserve what the run may cost."""
+    def reserve(self, connection: Connection, run: Run, text: str) -> None:
+        """Reserve what the answer of ``run`` to ``text`` may cost."""
         ...
 
 
@@ -174,7 +175,7 @@ def accept(
     }
     values |= _reply(user_id)
     accepted = _begin(connection, _BEGIN_TURN, values, session, principal, send, lease=lease, now=now)
-    gate.reserve(connection, accepted.run)
+    gate.reserve(connection, accepted.run, send.text)
     return accepted
 
 
@@ -193,21 +194,24 @@ def accept_again(
         known = replayed(connection, principal, send)
         if known is not None:
             return known
+    asked = messages.alias("asked")
     found = connection.execute(
-        select(messages.c.session_id, messages.c.parent_id).where(
+        select(messages.c.session_id, messages.c.parent_id, asked.c.content)
+        .join(asked, asked.c.id == messages.c.parent_id)
+        .where(
             messages.c.id == message_id,
             messages.c.person_id == principal.person_id,
             messages.c.role == MessageRole.ASSISTANT.value,
         )
     ).one_or_none()
-    if found is None or found.parent_id is None:
+    if found is None:
         raise NotFound
     session = _own_session(connection, principal, found.session_id)
     gate.check_session(session["token_count"])
     values = _reply(found.parent_id, send) | {"first_words": None, "named_by": None, "more": 1}
     accepted = _begin(connection, _BEGIN_REPLY, values, session, principal, send, lease=lease, now=now)
-    gate.reserve(connection, accepted.run)
-    return accepted
+    gate.reserve(connection, accepted.run, found.content)
+    return replace(accepted, run=replace(accepted.run, again=True))
 
 
 def replayed(connection: Connection, principal: Principal, send: Send) -> Accepted | None:
