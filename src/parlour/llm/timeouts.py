@@ -5,7 +5,6 @@ only moves a number, and the timer, when it goes off too early, arms itself agai
 """
 
 import asyncio
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -40,7 +39,7 @@ class Watch:
         self._interrupt: Callable[[TimedOut], object] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stage: Stage = "first_token"
-        self._due = math.inf
+        self._due = self._end
         self.expect("first_token")
 
     @property
@@ -63,8 +62,11 @@ class Watch:
             self._arm()
 
     def rest(self) -> None:
-        """The provider is not waited for now: whoever reads the answer has the floor."""
-        self._due = math.inf
+        """The provider is not waited for now: whoever reads the answer has the floor.
+
+        The time for the whole answer goes on. A timer that goes off too early meanwhile is set to its end.
+        """
+        self._due = self._end
 
     def begin(self, interrupt: Callable[[TimedOut], object]) -> None:
         """From here on call ``interrupt`` with the error when the provider is too late."""
@@ -89,8 +91,7 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._due < math.inf:
-            self._timer = self._loop.call_at(self._due, self._ring)
+        self._timer = self._loop.call_at(self._due, self._ring)
 
     def _ring(self) -> None:
         self._timer = None

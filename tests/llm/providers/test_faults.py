@@ -6,6 +6,7 @@ type and a sentence, the cause names it for the operator without the key, and th
 
 import asyncio
 import socket
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -262,6 +263,19 @@ async def test_an_answer_that_never_comes_to_its_end(make_model: MakeModel) -> N
     assert isinstance(answer.error, TimedOut)
     assert (answer.error.stage, answer.error.seconds) == ("total", 0.3)
     assert answer.text
+
+
+async def test_a_reader_who_is_stuck_does_not_keep_the_call_beyond_its_time(
+    make_model: MakeModel, provider: FakeProvider
+) -> None:
+    """P-13: the provider is let go at the deadline, although nobody asks for the next word."""
+    limits = Timeouts(first_token=5, stall=5, total=0.3)
+    async with aclosing(make_model(timeouts=limits).stream(question("[[n=9000;dt=0.02]]"))) as events:
+        await anext(events)
+        await asyncio.wait_for(provider.requests[0].ended.wait(), 2)
+
+        with pytest.raises(TimedOut, match="not finished"):
+            await anext(events)
 
 
 @pytest.mark.parametrize("directive", ["rst@5", "eof@5", "rst@5;dt=0.01", "eof@5;dt=0.01", "eof@0", "rst@0"])

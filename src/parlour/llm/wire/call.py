@@ -159,7 +159,7 @@ class Line:
         response = await self._open(wire, prompt, watch)
         self._ticks.answers += 1
         try:
-            watch.begin(response.content.set_exception)
+            watch.begin(lambda late: _interrupt(response, late))
             reader = wire.reader(prompt)
             read = self._read_whole if response.content_type == "application/json" else self._read
             room = LONGEST_ANSWER - len(prompt.partial)
@@ -292,6 +292,12 @@ def _finish(reader: Reader, *, said: bool, called: bool, cut: bool) -> Finish:
     if reason is FinishReason.FILTERED:
         raise Refused(cause="the provider refused or filtered the answer")
     raise EmptyAnswer(cause=f"finish reason {reason.value}, and not a word")
+
+
+def _interrupt(response: aiohttp.ClientResponse, late: TimedOut) -> None:
+    """Let the provider go at once: whoever reads may be stuck, and hears of it with the next read."""
+    response.content.set_exception(late)
+    response.close()
 
 
 async def _body_of(response: aiohttp.ClientResponse, most: int = LARGEST_BODY) -> bytes:
