@@ -58,3 +58,36 @@ async def test_how_to_connect_openai_is_answered_with_what_to_type() -> None:
     (result,) = await ask([question], bundled_folder())
     assert result.good
     assert "export OPENAI_API_KEY=" in result.text
+
+
+@pytest.mark.parametrize(
+    ("text", "right", "words"),
+    [
+        (
+            "Does Parlour support Anthropic and Google models?",
+            {"what-parlour-can-do.md#What works now", "models.md#Add Claude, Gemini or Ollama"},
+            "Anthropic",
+        ),
+        (
+            "Can I use Claude and Gemini at the same time?",
+            {"what-parlour-can-do.md#What works now", "models.md#Add Claude, Gemini or Ollama"},
+            "GEMINI_API_KEY",
+        ),
+        (
+            "How do I revoke an API key on the command line?",
+            {"command-line.md#API keys", "command-line.md#All commands"},
+            "parlour keys revoke",
+        ),
+        (
+            "Can I have OpenAI and my own server at the same time?",
+            {"compatible-servers.md#Beside OpenAI"},
+            "PARLOUR_COMPATIBLE_BASE_URL",
+        ),
+        ("What does a client do with a retract event?", {"http-api.md#Stream an answer"}, "retract"),
+    ],
+)
+async def test_what_newer_versions_can_do_is_told(text: str, right: set[str], words: str) -> None:
+    (result,) = await ask([Question("page", text, frozenset(right))], bundled_folder())
+    assert result.good, (result.cited, result.text)
+    assert words in result.text
+    assert "not supported" not in result.text
