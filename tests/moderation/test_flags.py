@@ -1,17 +1,18 @@
 """What moderation found is kept once, listed in pages, and marked as reviewed (M-10, O-2)."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from parlour.entrypoints.http.application import build_http
 from parlour.features.chat.store.accepting import new_session
 from parlour.features.chat.tables import sessions
 from parlour.features.moderation.routes import routes
 from parlour.features.moderation.service import Moderation, Policy
+from parlour.features.moderation.store import KEPT_ALONE
 from parlour.features.moderation.tables import flags
 from parlour.features.moderation.values import About, Action, Finding, MaskReceipt, Stage
 from parlour.features.people.service import People
@@ -107,6 +108,8 @@ async def test_what_was_found_names_the_message_and_not_its_text(
         "runId": about.run_id,
         "reviewedAt": None,
         "reviewedBy": None,
+        "keyId": None,
+        "excerpt": None,
     }
 
 
@@ -220,8 +223,32 @@ async def test_a_blocked_message_is_known_for_later_turns(moderation: Moderation
     about, other = await conversation(database), await conversation(database)
     await moderation.record(about, [BLOCKED])
     await moderation.record(other, [FLAGGED])
-    assert await moderation.blocked_messages(about.session_id) == {about.message_id}
-    assert await moderation.blocked_messages(other.session_id) == frozenset()
+    assert await moderation.blocked_messages(str(about.session_id)) == {about.message_id}
+    assert await moderation.blocked_messages(str(other.session_id)) == frozenset()
+
+
+async def test_what_is_not_kept_is_flagged_with_its_sender_and_an_excerpt(moderation: Moderation) -> None:
+    """Nobody could review it otherwise; the same found again is another flag."""
+    about = About(new_id(), key_id=new_id(), excerpt="Where is the casino?")
+    await moderation.record(about, [BLOCKED])
+    await moderation.record(about, [BLOCKED])
+    rows, _ = await moderation.flags(before=None, limit=10)
+    assert len(rows) == 2
+    assert (rows[0]["person_id"], rows[0]["key_id"]) == (about.person_id, about.key_id)
+    assert (rows[0]["session_id"], rows[0]["excerpt"]) == (None, "Where is the casino?")
+
+
+async def test_flags_without_a_conversation_go_by_themselves(
+    moderation: Moderation, database: Database
+) -> None:
+    about = await conversation(database)
+    await moderation.record(about, [BLOCKED])
+    await moderation.record(About(about.person_id, excerpt="long ago"), [BLOCKED])
+    long_ago = update(flags).values(created_at=datetime.now(UTC) - KEPT_ALONE - timedelta(hours=1))
+    await database.write(WORKER, lambda connection: connection.execute(long_ago))
+    await moderation.record(About(about.person_id, excerpt="now"), [BLOCKED])
+    rows, _ = await moderation.flags(before=None, limit=10)
+    assert [row["excerpt"] for row in rows] == ["now", None]
 
 
 async def test_flags_go_with_their_session(moderation: Moderation, database: Database) -> None:

@@ -1,5 +1,6 @@
 """A model that sees no personal data, and a reader who notices nothing (M-10, B-8)."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -51,6 +52,24 @@ def prompt(*turns: Turn, partial: str = "") -> Prompt:
 async def answered(model: Masked, asked: Prompt) -> list[ModelEvent]:
     async with aclosing(model.stream(asked)) as events:
         return [event async for event in events]
+
+
+async def test_a_long_prompt_is_masked_while_others_go_on() -> None:
+    inner, ticks = Scripted(Finish(FinishReason.STOP)), 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(tick())
+    await asyncio.sleep(0)
+    long = "ada@example.com, order 123456 7 of +49 30 1234567. " * 5_000
+    await answered(Masked(inner, Masker()), prompt(Turn("user", long)))
+    ticking.cancel()
+    assert ticks > 100
+    assert "ada@example.com" not in inner.prompts[0].turns[0].content
 
 
 async def test_nothing_personal_is_in_what_the_model_gets() -> None:

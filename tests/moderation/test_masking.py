@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from parlour.features.moderation.masking.masker import Masker
 from parlour.features.moderation.masking.personal import Kind, find, kinds_named
+from parlour.features.moderation.masking.windows import WINDOW
 from tests.moderation.labels import labelled, quality
 
 MAIL, IBAN, CARD = "ada@example.com", "DE89 3704 0044 0532 0130 00", "4111 1111 1111 1111"
@@ -28,6 +29,21 @@ PIECES = st.sampled_from(
     [*VALUES.values(), *" \n,[]", "[e-mail 1]", "[E-MAIL 2]", "[text 1]", "[key", " 1]", "[phone "]
 )
 TEXTS = st.lists(PIECES | st.text(max_size=8), max_size=12).map("".join)
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_a_long_text_is_searched_in_windows_and_nothing_slips_between(kind: Kind) -> None:
+    value = VALUES[kind]
+    for shift in range(-len(value) - 1, 2):
+        before = "word " * (WINDOW // 5) + " " * 5
+        text = f"{before[: WINDOW + shift]} {value} {'word ' * WINDOW}"
+        start = WINDOW + shift + 1
+        assert find(text) == [(start, start + len(value), kind)]
+
+
+def test_a_value_longer_than_what_windows_share_is_taken_whole() -> None:
+    key = f"sk-proj-1{'a1' * WINDOW}"
+    assert find(f"{'word ' * 1_000}{key} and more") == [(5_000, 5_000 + len(key), Kind.KEY)]
 
 
 def test_what_is_marked_is_found_and_nothing_else() -> None:

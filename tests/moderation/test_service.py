@@ -138,6 +138,29 @@ async def test_a_long_message_is_judged_in_pieces(
     assert [len(text) for text in provider.texts] == [8_000, 1_504]
 
 
+async def test_all_that_somebody_brings_is_judged() -> None:
+    judging = moderation(input=Action.BLOCK)
+    verdict = await judging.check_input("Where is the casino?", "Be brief.", "Go on.")
+    assert verdict.blocked
+    assert verdict.excerpt == "Where is the casino?"
+    verdict = await moderation(input=Action.MASK).check_input("Where is the casino?", "Go on.")
+    assert verdict.texts == ("Where is the […]?", "Go on.")
+
+
+async def test_an_excerpt_is_bounded_and_has_what_was_found() -> None:
+    verdict = await moderation(input=Action.FLAG).check_input("word " * 9_000 + "casino " + "word " * 9_000)
+    assert "casino" in str(verdict.excerpt)
+    assert len(str(verdict.excerpt)) <= 400
+
+
+async def test_very_much_text_is_judged_in_several_questions(
+    moderator: OpenAIModeration, provider: FakeModeration
+) -> None:
+    judging = moderation(moderator, input=Action.BLOCK, asks_provider=EVERYWHERE)
+    assert (await judging.check_input(*["word"] * 40, "hate")).blocked
+    assert len(provider.requests) == 2
+
+
 async def test_without_a_judgement_an_open_house_lets_pass(
     moderator: OpenAIModeration, provider: FakeModeration
 ) -> None:

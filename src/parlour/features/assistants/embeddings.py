@@ -1,7 +1,7 @@
 """Texts made into vectors, for users and their programs: within limits, with a line in the ledger (T-5)."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -37,7 +37,7 @@ class Embedding:
         embedders: Callable[[], Sequence[Embedder]],
         limits: Limits,
         prices: Prices,
-        mask: Callable[[Sequence[str]], Sequence[str]],
+        mask: Callable[[Sequence[str]], Awaitable[Sequence[str]]],
     ) -> None:
         """Ask those of ``embedders`` within ``limits``; ``mask`` takes out what must not leave the server."""
         self._embedders = embedders
@@ -69,7 +69,7 @@ class Embedding:
         )
         begun = time.perf_counter()
         try:
-            embeddings = await embedder.embed(self._mask(texts), dimensions=dimensions)
+            embeddings = await embedder.embed(await self._mask(texts), dimensions=dimensions)
             usage = Usage(embeddings.tokens, estimated=embeddings.estimated)
             attempt = replace(attempt, status=AttemptStatus.ANSWERED, usage=usage)
         except ProviderError as error:

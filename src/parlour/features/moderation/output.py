@@ -65,7 +65,7 @@ class OutputGuard:
         hold: bool = False,
         said: str = "",
     ) -> None:
-        """Do ``action`` about what ``rules`` and ``judge`` find in ``said``, which was shown before, and after.
+        """Do ``action`` about what ``rules`` and ``judge`` find in ``said``, shown before, and after it.
 
         What was shown is judged once more: whoever had this answer before may have died while a provider was
         judging it. Nothing can be masked that was shown, so to ``mask`` is to hold; and what was held has

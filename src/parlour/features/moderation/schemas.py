@@ -14,7 +14,7 @@ class Review(BaseModel):
 
 
 def flag_json(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a flag as clients see it; its text is in the message that it names."""
+    """Return a flag as clients see it; its text is in the message that it names, or there is an excerpt."""
     return {
         "id": row["id"],
         "stage": row["stage"],
@@ -25,6 +25,8 @@ def flag_json(row: dict[str, Any]) -> dict[str, Any]:
         "sessionId": row["session_id"],
         "messageId": row["message_id"],
         "runId": row["run_id"],
+        "keyId": row["key_id"],
+        "excerpt": row["excerpt"],
         "createdAt": row["created_at"],
         "reviewedAt": row["reviewed_at"],
         "reviewedBy": row["reviewed_by"],

@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Final, Protocol
 
 import structlog
 
 from parlour.features.moderation import store
+from parlour.features.moderation.apart import apart
 from parlour.features.moderation.masking.masker import Masker
 from parlour.features.moderation.masking.model import Masked
 from parlour.features.moderation.masking.personal import Kind
@@ -46,6 +48,8 @@ _FAILURES_AT_MOST: Final = 3
 _PAUSE_SECONDS: Final = 15.0
 # A provider judges a long text as a whole, and less well; and it takes so much in one piece.
 _LONGEST_PIECE: Final = 8_000
+_PIECES_AT_ONCE: Final = 32  # in one question to the provider
+_EXCERPT: Final = 200  # characters before and after what was found
 
 _log = structlog.get_logger(__name__)
 
@@ -130,26 +134,33 @@ class Moderation:
         masker = self.masker()
         return model if masker is None else Masked(model, masker)
 
-    def masked_texts(self, texts: Sequence[str]) -> Sequence[str]:
+    async def masked_texts(self, texts: Sequence[str]) -> Sequence[str]:
         """Return texts that get no answer, and so nothing to put back, as they may leave the server."""
         masker = self.masker()
-        return texts if masker is None else [masker.mask(text) for text in texts]
+        if masker is None:
+            return texts
+        return await apart(sum(map(len, texts)), lambda: [masker.mask(text) for text in texts])
 
-    async def check_input(self, text: str) -> Verdict:
-        """Judge a person's message before anything is made of it."""
+    async def check_input(self, *texts: str) -> Verdict:
+        """Judge what a person brings, each text by itself, before anything is made of it."""
         action = self._policy.input
-        if action is Action.OFF:
-            return Verdict(Action.OFF, text)
-        names = self._rules.found_in(text)
-        if names and action is Action.BLOCK:
-            return self._refused(text, names)
-        [judged] = await self._judge(Stage.INPUT, [text])
-        if judged and action is not Action.FLAG:
-            return self._refused(text, [*names, *judged])
-        findings = _findings(Stage.INPUT, [*names, *judged], action)
-        if names and action is Action.MASK:
-            text = _without(text, [self._rules])
-        return Verdict(action if findings else Action.OFF, text, findings)
+        if action is Action.OFF or not texts:
+            return Verdict(Action.OFF, texts)
+        size = sum(map(len, texts))
+        named = await apart(size, lambda: [self._rules.found_in(text) for text in texts])
+        if any(named) and action is Action.BLOCK:
+            return self._refused(texts, named)
+        judged = await self._judge(Stage.INPUT, texts)
+        broken = [[*names, *categories] for names, categories in zip(named, judged, strict=True)]
+        if any(judged) and action is not Action.FLAG:
+            return self._refused(texts, broken)
+        if not any(broken):
+            return Verdict(Action.OFF, texts)
+        findings = _findings(Stage.INPUT, chain.from_iterable(broken), action)
+        excerpt = self._excerpt(texts, broken)
+        if action is Action.MASK:
+            texts = await apart(size, lambda: tuple(map(self._mended, texts, named)))
+        return Verdict(action, texts, findings, excerpt=excerpt)
 
     def recalled(self, text: str) -> str:
         """Return an earlier message of the person as a model may see it now."""
@@ -253,9 +264,19 @@ class Moderation:
             principal, lambda connection: store.review(connection, flag_id, by=by, at=at)
         )
 
-    def _refused(self, text: str, names: Sequence[str]) -> Verdict:
-        findings = _findings(Stage.INPUT, names, Action.BLOCK)
-        return Verdict(Action.BLOCK, text, findings, self._policy.input_refusal)
+    def _refused(self, texts: tuple[str, ...], broken: Sequence[Sequence[str]]) -> Verdict:
+        findings = _findings(Stage.INPUT, chain.from_iterable(broken), Action.BLOCK)
+        excerpt = self._excerpt(texts, broken)
+        return Verdict(Action.BLOCK, texts, findings, self._policy.input_refusal, excerpt)
+
+    def _mended(self, text: str, names: Sequence[str]) -> str:
+        return _without(text, [self._rules]) if names else text
+
+    def _excerpt(self, texts: Sequence[str], broken: Sequence[Sequence[str]]) -> str:
+        """Return what stands around the first thing that was found; a provider names no place."""
+        text = next(text for text, names in zip(texts, broken, strict=True) if names)
+        place = next((start for start, _ in self._rules.spans(text)), 0)
+        return text[max(0, place - _EXCERPT) : place + _EXCERPT]
 
     def _asks(self, stage: Stage) -> bool:
         return self.moderator is not None and stage in self._policy.asks_provider
@@ -267,17 +288,26 @@ class Moderation:
         if self.moderator is None or stage not in self._policy.asks_provider:
             return [()] * len(texts)
         masker = masker or self.masker()
-        pieces = [
-            (place, masker.mask(piece) if masker else piece)
-            for place, text in enumerate(texts)
-            for piece in _pieces(text)
-        ]
+        pieces = await apart(
+            sum(map(len, texts)),
+            lambda: [
+                (place, masker.mask(piece) if masker else piece)
+                for place, text in enumerate(texts)
+                for piece in _pieces(text)
+            ],
+        )
         judged: list[dict[str, None]] = [{} for _ in texts]
         unknown = (UNREACHABLE,) if self._policy.closed else ()
         if self._clock() < self._paused_until:
             return [unknown] * len(texts)
         try:
-            answers = await self.moderator.check([piece for _, piece in pieces])
+            answers = [
+                answer
+                for start in range(0, len(pieces), _PIECES_AT_ONCE)
+                for answer in await self.moderator.check(
+                    [piece for _, piece in pieces[start : start + _PIECES_AT_ONCE]]
+                )
+            ]
         except ProviderError as error:
             self._failed(stage, error)
             return [unknown] * len(texts)

@@ -1,10 +1,10 @@
 """The only SQL about flags. Each function is one step of a unit of work."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from parlour.features.moderation.tables import flags
 from parlour.features.moderation.values import About, Action, Finding, Stage
@@ -13,15 +13,20 @@ from parlour.vocabulary.ids import new_id
 
 Row = dict[str, Any]
 
+# Flags go with their conversation. Those without one must go by themselves: they hold what somebody wrote.
+KEPT_ALONE: Final = timedelta(days=90)
+
 
 def record(connection: Connection, about: About, findings: Sequence[Finding], *, now: datetime) -> None:
     """Keep what was found in a message and its answer; the same run keeps each rule once."""
-    known = {
-        (row.stage, row.rule)
-        for row in connection.execute(
-            select(flags.c.stage, flags.c.rule).where(flags.c.run_id == about.run_id)
+    known: set[tuple[str, str]] = set()
+    if about.run_id is not None:
+        wanted = select(flags.c.stage, flags.c.rule).where(flags.c.run_id == about.run_id)
+        known = {(row.stage, row.rule) for row in connection.execute(wanted)}
+    if about.session_id is None:
+        connection.execute(
+            delete(flags).where(flags.c.session_id.is_(None), flags.c.created_at < now - KEPT_ALONE)
         )
-    }
     new = {
         (finding.stage.value, finding.rule): finding
         for finding in findings
@@ -36,6 +41,8 @@ def record(connection: Connection, about: About, findings: Sequence[Finding], *,
                 "session_id": about.session_id,
                 "message_id": about.message_id,
                 "run_id": about.run_id,
+                "key_id": about.key_id,
+                "excerpt": about.excerpt,
                 "stage": finding.stage.value,
                 "rule": finding.rule,
                 "action": finding.action.value,

@@ -9,9 +9,12 @@ flags = Table(
     metadata,
     Column("id", Id(), primary_key=True),  # in the order in which they came: a list goes by it
     Column("person_id", Id(), nullable=False),
-    Column("session_id", Id(), ForeignKey("chat_sessions.id", ondelete="CASCADE"), nullable=False),
-    Column("message_id", Id(), nullable=False),
-    Column("run_id", Id(), nullable=False),
+    # Without a message that is kept there is the key that brought it, and an excerpt.
+    Column("session_id", Id(), ForeignKey("chat_sessions.id", ondelete="CASCADE")),
+    Column("message_id", Id()),
+    Column("run_id", Id()),
+    Column("key_id", Text),
+    Column("excerpt", Text),
     Column("stage", Text, nullable=False),
     Column("rule", Text, nullable=False),
     Column("action", Text, nullable=False),

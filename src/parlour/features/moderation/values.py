@@ -44,14 +44,21 @@ class Finding:
 class Verdict:
     """What becomes of a person's message.
 
-    ``action`` ``off`` means that nothing was found; with ``mask``, ``text`` is what goes on in the message's
-    place; with ``block`` nothing goes on, and ``sentence`` is the whole answer.
+    ``action`` ``off`` means that nothing was found; with ``mask``, ``texts`` are what goes on in the place of
+    what was judged; with ``block`` nothing goes on, and ``sentence`` is the whole answer. ``excerpt`` is what
+    somebody who reviews it needs to see where no message is kept.
     """
 
     action: Action
-    text: str
+    texts: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
     sentence: str = ""
+    excerpt: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What goes on in the place of the only text, or of the last one."""
+        return self.texts[-1]
 
     @property
     def blocked(self) -> bool:
@@ -61,12 +68,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The message whose answer is being made: what a flag points to."""
+    """The message whose answer is being made: what a flag points to.
+
+    Where no message is kept there is its sender, with the API key in use, and an excerpt.
+    """
 
     person_id: str
-    session_id: str
-    message_id: str
-    run_id: str
+    session_id: str | None = None
+    message_id: str | None = None
+    run_id: str | None = None
+    key_id: str | None = None
+    excerpt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from parlour.features.moderation.masking.windows import matches
+
 Span = tuple[int, int]
 
 _PEM = re.compile(
@@ -56,19 +58,19 @@ def key_spans(text: str) -> Iterator[Span]:
     if not _UNUSUAL.search(text):
         return  # most sentences: no secret is made of letters and common marks alone
     if "eyJ" in text:
-        yield from (match.span() for match in _JWT.finditer(text))
-    yield from (match.span() for match in _PREFIXED.finditer(text))
-    for match in _NAMED.finditer(text):
+        yield from (match.span() for match in matches(_JWT, text))
+    yield from (match.span() for match in matches(_PREFIXED, text))
+    for match in matches(_NAMED, text):
         if _is_no_word(match[1]):
             yield match.span(1)
     for pattern in (_LUMP, _AWS_SECRET):
-        yield from (match.span() for match in pattern.finditer(text) if _is_disorder(match[0]))
+        yield from (match.span() for match in matches(pattern, text) if _is_disorder(match[0]))
 
 
 def _pem(text: str) -> Iterator[Span]:
     if "-----BEGIN " not in text:
         return
-    for match in _PEM.finditer(text):
+    for match in matches(_PEM, text):
         if match[0].endswith("KEY-----") and match[0].count("KEY-----") > 1:
             yield match.span()
         elif (body := _PEM_BODY.match(text, match.start())) is not None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import orjson
 
+from parlour.features.moderation.apart import apart
 from parlour.features.moderation.masking.masker import Masker, Unmasker
 from parlour.llm.model import Chosen, Finish, Model, ModelEvent, Prompt, Sources, Text, ToolCall, Turn
 from parlour.vocabulary.citation import Passage
@@ -29,7 +30,8 @@ class Masked:
         """Answer ``prompt`` as :class:`parlour.llm.model.Model` says."""
         originals = {passage.id: passage for passage in prompt.passages}
         unmasker = self._masker.unmasker()
-        async with aclosing(self._model.stream(self._masked(prompt))) as events:
+        masked = await apart(_size(prompt), lambda: self._masked(prompt))
+        async with aclosing(self._model.stream(masked)) as events:
             try:
                 async for event in events:
                     if isinstance(event, Text):
@@ -80,6 +82,13 @@ class Masked:
                 return event
             case _:
                 return event
+
+
+def _size(prompt: Prompt) -> int:
+    said = sum(
+        len(turn.content) + sum(len(call.arguments) for call in turn.tool_calls) for turn in prompt.turns
+    )
+    return said + len(prompt.partial) + sum(len(passage.text) for passage in prompt.passages)
 
 
 def _left(unmasker: Unmasker) -> list[Text]:

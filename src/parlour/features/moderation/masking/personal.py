@@ -13,6 +13,7 @@ from typing import Final
 
 from parlour.features.moderation.masking.keys import key_spans
 from parlour.features.moderation.masking.phones import phone_spans
+from parlour.features.moderation.masking.windows import matches
 
 Span = tuple[int, int]
 
@@ -103,7 +104,7 @@ _NO_ADDRESS_AFTER = re.compile(
 
 def _emails(text: str) -> Iterator[Span]:
     if "@" in text:
-        for match in _EMAIL.finditer(text):
+        for match in matches(_EMAIL, text):
             # Dots and quotes around an address are the sentence's.
             start = match.start() + len(match[0]) - len(match[0].lstrip(".'-"))
             if text[start] != "@":
@@ -112,7 +113,7 @@ def _emails(text: str) -> Iterator[Span]:
 
 def _ibans(text: str) -> Iterator[Span]:
     done = 0
-    for match in _IBAN_START.finditer(text):
+    for match in matches(_IBAN_START, text):
         length = _IBAN_LENGTHS.get(match[0][:2].upper())
         if length is None or match.start() < done:
             continue
@@ -147,7 +148,7 @@ def _mod_97(iban: str) -> bool:
 
 
 def _cards(text: str) -> Iterator[Span]:
-    for match in _CARD.finditer(text):
+    for match in matches(_CARD, text):
         digits = _bare(match[0])
         if any(issuer.match(digits) and len(digits) in lengths for issuer, lengths in _ISSUERS) and _luhn(
             digits
@@ -163,12 +164,12 @@ def _luhn(digits: str) -> bool:
 
 def _addresses(text: str) -> Iterator[Span]:
     if "." in text:
-        for match in _IPV4.finditer(text):
+        for match in matches(_IPV4, text):
             counted = _NO_ADDRESS_AFTER.search(text[max(0, match.start() - 12) : match.start()])
             if counted is None and _tells_somebody(match[0]):
                 yield match.span()
     if ":" in text:
-        for match in _IPV6.finditer(text):
+        for match in matches(_IPV6, text):
             written = match[0].rstrip(".")
             if written.endswith(":") and not written.endswith("::"):
                 written = written[:-1]

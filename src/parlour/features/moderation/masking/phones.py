@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from parlour.features.moderation.masking.windows import matches
+
 Span = tuple[int, int]
 
 _BREAK = "[ \u00a0.\\-/]"
@@ -68,12 +70,12 @@ _DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4}
 
 def phone_spans(text: str) -> Iterator[Span]:
     """Yield where telephone numbers are; spans may overlap, the surer ones come first."""
-    for match in _INTERNATIONAL.finditer(text):
+    for match in matches(_INTERNATIONAL, text):
         if _is_international(match[0]):
             yield match.span()
     for pattern in _NATIONAL:
-        yield from (match.span() for match in pattern.finditer(text) if 7 <= _digits(match[0]) <= 13)
-    for match in _CALLED.finditer(text):
+        yield from (match.span() for match in matches(pattern, text) if 7 <= _digits(match[0]) <= 13)
+    for match in matches(_CALLED, text):
         number = match["number"]
         if not _OTHERWISE.search(match["between"]) and not _DATE.match(number) and 7 <= _digits(number) <= 15:
             yield match.span("number")
