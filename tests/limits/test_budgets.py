@@ -181,7 +181,7 @@ async def test_a_refusal_says_which_budget_and_when_it_goes_on(
     database: Database, ceiling: str, again: timedelta, words: str
 ) -> None:
     till, person = Till(database, **{ceiling: "0.50"}), replace(user(), key_id="key-1")
-    await till.reserve(person, "0.50")
+    await till.settle(await till.reserve(person, "0.50"), attempt("0.50"))
     with pytest.raises(OverBudget, match="used up") as refusal:
         await till.reserve(person, "0.01")
     assert words in str(refusal.value)
@@ -191,10 +191,29 @@ async def test_a_refusal_says_which_budget_and_when_it_goes_on(
 
 async def test_visitors_are_told_no_figures(database: Database) -> None:
     till, person = Till(database, visitor_day="0.05"), visitor()
+    await till.settle(await till.reserve(person, "0.05"), attempt("0.04"))
     with pytest.raises(OverBudget) as refusal:
-        await till.reserve(person, "0.06")
+        await till.reserve(person, "0.03")
     assert "$" not in str(refusal.value)
     assert "today" in str(refusal.value)
+
+
+async def test_money_that_is_only_set_aside_comes_back_soon(database: Database) -> None:
+    till, person = Till(database, person_day="0.05"), user()
+    await till.reserve(person, "0.04")
+    with pytest.raises(OverBudget, match="being written") as refusal:
+        await till.reserve(person, "0.04")
+    assert refusal.value.retry_after is not None
+    assert refusal.value.retry_after < 60
+
+
+async def test_a_budget_below_one_answer_is_not_said_to_be_used_up(database: Database) -> None:
+    till, person = Till(database, person_day="0.05"), user()
+    with capture_logs() as logs, pytest.raises(OverBudget, match="smaller than what one answer") as refusal:
+        await till.reserve(person, "0.06")
+    assert refusal.value.retry_after is None
+    (told,) = logs
+    assert (told["event"], told["limit_usd"], told["worst_usd"]) == ("budget_too_small", "0.05", "0.06")
 
 
 async def test_a_plan_has_its_own_budget(database: Database) -> None:
@@ -207,9 +226,11 @@ async def test_a_plan_has_its_own_budget(database: Database) -> None:
 async def test_the_operator_is_told_once_for_each_budget_and_day(database: Database) -> None:
     till, one, other = Till(database, person_day="1"), user(), user()
     with capture_logs() as logs:
+        for person in (one, other):
+            await till.settle(await till.reserve(person, "1"), attempt("1"))
         for person in (one, one, other):
             with pytest.raises(OverBudget):
-                await till.reserve(person, "2")
+                await till.reserve(person, "1")
     told = [line for line in logs if line["event"] == "budget_used_up"]
     assert [line["subject"] for line in told] == [one.person_id, other.person_id]
     assert till.refused == ["person"] * 3

@@ -72,7 +72,7 @@ async def test_of_fifty_at_once_only_those_reach_the_model_for_whom_there_is_mon
     tmp_path: Path, provider: FakeProvider, url: str
 ) -> None:
     """B-4"""
-    async with serving(priced(tmp_path, provider, url, day="1")) as served:
+    async with serving(priced(tmp_path, provider, url, day="2")) as served:
         people = [await served.visitor() for _ in range(10)]
 
         async def begin(number: int) -> Answer | None:
@@ -291,3 +291,13 @@ async def test_the_worst_case_is_that_of_the_model_which_will_be_asked(
             await stream.begun()
             assert await reserved(database) == [in_session, in_session]
         assert in_session > Decimal("5")
+
+
+async def test_what_is_free_is_answered_when_the_budget_is_used_up(
+    tmp_path: Path, provider: FakeProvider, url: str
+) -> None:
+    async with serving(priced(tmp_path, provider, url, person_day="0.000001")) as served:
+        person = await somebody(served)
+        refusal = await person.request("POST", "/api/chat", body={"message": "One?"})
+        assert (refusal.status, refusal.json["code"]) == (429, "over_budget")
+        assert (await person.send("Hello!", model="builtin"))["provider"] == "builtin"

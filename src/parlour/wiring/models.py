@@ -77,7 +77,6 @@ class ModelShelf:
             terms=Terms(
                 limits.reply_tokens,
                 limits.cost_ceiling,
-                priced=settings.has_budgets,
                 cached=settings.cache.enabled,
             ),
             allowed=allowed,

@@ -113,6 +113,7 @@ class Completions:
             streaming=streaming,
             prompt_tokens=told,
             max_tokens=prompt.max_tokens or 0,
+            priced=self._limits.budgets.apply(principal, None),
             allowed=self._models.allowed(principal),
         )
 

@@ -19,13 +19,11 @@ Allowed = Callable[[Principal, Sequence[str]], frozenset[str] | None]
 class Terms:
     """The operator's terms for every answer: its most tokens, its most US dollars.
 
-    ``priced``: there are budgets, so only models whose price is known may answer. ``cached``:
-    answers are kept, and given again to who asks the same.
+    ``cached``: answers are kept, and given again to who asks the same.
     """
 
     reply_tokens: int = 8_192
     ceiling: Decimal | None = None
-    priced: bool = False
     cached: bool = False
 
 
@@ -102,17 +100,20 @@ class Models:
         return self._allowed(principal, [candidate.ref for candidate in self.candidates])
 
     def choose(self, wish: Wish) -> Choice:
-        """Return who answers, and why, on the operator's terms. Raises what tells best why nobody can."""
+        """Return who answers, and why, on the operator's terms. Raises what tells best why nobody can.
+
+        ``wish.priced`` says that a budget holds: then what is free is not replaced by what is not.
+        """
         terms = self.terms
-        return self._router.choose(
+        choice = self._router.choose(
             replace(
                 wish,
                 model=self._meant(wish.model),
                 max_tokens=wish.max_tokens or terms.reply_tokens,
                 ceiling=terms.ceiling,
-                priced=terms.priced,
             )
         )
+        return self._free_only(choice) if wish.priced else choice
 
     def answering(self, choice: Choice, *, scope: str | None = None) -> Answering:
         """Return the voice of one turn; ``scope`` says whose kept answers it may give again."""
@@ -166,6 +167,15 @@ class Models:
             return model
         provider, slash, name = model.partition("/")
         return self._aliases.get(provider, provider) + slash + name
+
+    def _free_only(self, choice: Choice) -> Choice:
+        """Leave to a free choice free stand-ins only: nothing is reserved for it."""
+        free = tuple(each for each in choice.candidates if self._costs_nothing(each))
+        return replace(choice, candidates=free) if choice.first in free else choice
+
+    def _costs_nothing(self, candidate: Candidate) -> bool:
+        price = self._prices.price_of(candidate.model.provider, candidate.model.name)
+        return price is not None and price.input == price.output == 0
 
     def _routing(self, candidates: Sequence[Candidate]) -> Router:
         return Router(candidates, self._policy, breakers=self._orchestra.breakers, prices=self._prices)

@@ -16,6 +16,7 @@ from parlour.features.chat.log.telling import Telling
 from parlour.features.chat.store import sessions
 from parlour.features.chat.values import Outcome, Run, Said
 from parlour.features.context.window import Budget, build, shortened
+from parlour.features.limits.service import Limits
 from parlour.features.moderation.masking.masker import Masker
 from parlour.features.moderation.masking.model import Masked
 from parlour.features.moderation.output import OutputGuard
@@ -58,6 +59,7 @@ class Answerer:
         assistants: Assistants,
         knowledge: Lookup,
         moderation: Moderation,
+        limits: Limits,
         budget: Budget,
         metrics: Metrics,
     ) -> None:
@@ -66,6 +68,7 @@ class Answerer:
         self._assistants = assistants
         self._knowledge = knowledge
         self._moderation = moderation
+        self._limits = limits
         self._budget = budget
         self._metrics = metrics
 
@@ -155,6 +158,7 @@ class Answerer:
             model=model,
             text=text,
             streaming=True,
+            priced=self._limits.budgets.apply(asker, assistant_id),
             prompt_tokens=sum(map(estimate_tokens, always)),
             allowed=models.allowed(asker),
         )

@@ -39,6 +39,7 @@ _WHOSE: Final = {
     "assistant": "The budget of this assistant",
 }
 MOST_TOLD: Final = 10_000  # budgets of which is remembered that somebody was told
+SOON_SECONDS: Final = 20.0  # an answer takes about so long, and gives back what it did not need
 _MONTH_LETTERS: Final = len("2026-11")
 
 
@@ -105,7 +106,16 @@ class Budgets:
             expires_at=expires_at,
         )
         if full is not None:
-            self._tell(full, amount)
+            spent, _ = money.standing(connection, [full]).get(full[:3], (Decimal(0), Decimal(0)))
+            self._tell(full, amount, spent)
+            if amount > full.limit:
+                raise OverBudget(f"{_WHOSE[full.scope]} is smaller than what one answer may cost.")
+            if spent + amount <= full.limit:
+                raise OverBudget(
+                    f"What is left of {_within(_WHOSE[full.scope])} is set aside for answers that are being "
+                    "written. Try again in a moment.",
+                    retry_after=SOON_SECONDS,
+                )
             raise _over(full, principal, now)
 
     def settle(
@@ -158,9 +168,11 @@ class Budgets:
         if assistant_id is not None:
             yield "assistant", assistant_id, limits.assistant_day, limits.assistant_month, None
 
-    def _tell(self, place: Place, amount: Decimal) -> None:
+    def _tell(self, place: Place, amount: Decimal, spent: Decimal) -> None:
         """Tell the operator, once for each budget and period, what did not fit in any more."""
         self._used_up(place.scope)
+        if amount <= place.limit and spent + amount <= place.limit:
+            return  # only for as long as others are answered
         if place[:3] in self._told:
             return
         if len(self._told) >= MOST_TOLD:
@@ -168,11 +180,12 @@ class Budgets:
         self._told.add(place[:3])
         subject = "" if place.scope == "address" else place.subject
         _log.warning(
-            "budget_used_up",
+            "budget_too_small" if amount > place.limit else "budget_used_up",
             scope=place.scope,
             subject=subject,
             period=place.period,
             limit_usd=str(place.limit),
+            spent_usd=str(spent),
             worst_usd=str(amount),
         )
 
@@ -182,6 +195,11 @@ def _cost(attempts: Sequence[Attempt]) -> Decimal | None:
     if any(each.cost_usd is None and (each.status in _MADE or each.usage) for each in attempts):
         return None
     return sum((each.cost_usd for each in attempts if each.cost_usd is not None), Decimal(0))
+
+
+def _within(words: str) -> str:
+    """Return words as they stand within a sentence."""
+    return words[0].lower() + words[1:]
 
 
 def _over(place: Place, principal: Principal, now: datetime) -> OverBudget:
