@@ -88,7 +88,7 @@ async def test_of_fifty_at_once_only_those_reach_the_model_for_whom_there_is_mon
         outcomes = await asyncio.gather(*(begin(number) for number in range(50)))
         passed, refused = outcomes.count(None), [each for each in outcomes if each is not None]
         amounts = await reserved(served.parlour.database)
-        assert passed == len(amounts) == int(1 / amounts[0]) == 10
+        assert passed == len(amounts) == int(2 / amounts[0]) == 10
         assert calls(provider) == 10
         assert {(each.status, each.json["code"]) for each in refused} == {(429, "over_budget")}
         assert all(1 <= int(each.headers["Retry-After"]) <= 86_400 for each in refused)
