@@ -127,6 +127,7 @@ class Parlour:
                 assistants=self.assistants,
                 knowledge=self.knowledge,
                 moderation=self.moderation,
+                limits=self.limits,
                 budget=Budget(messages=settings.chat.history_limit),
                 metrics=self.metrics,
             ),
