@@ -20,8 +20,21 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
-def ask(server: Server, **job: float) -> tuple[int, int, int]:
-    wanted = Job(server.kind, server.port, server.pid, readers=2, answers=2, tokens=20, rate=1000, **job)
+def ask(
+    server: Server, *, ramp: float = 0.0, settle: float = 0.0, window: float = 0.0
+) -> tuple[int, int, int]:
+    wanted = Job(
+        kind=server.kind,
+        port=server.port,
+        server=server.pid,
+        readers=2,
+        answers=2,
+        tokens=20,
+        rate=1000,
+        ramp=ramp,
+        settle=settle,
+        window=window,
+    )
     seen = asyncio.run(run(wanted))
     assert seen.cpu > 0
     assert len(seen.first) == seen.answers
