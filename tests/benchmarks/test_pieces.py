@@ -20,9 +20,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
-def ask(
-    server: Server, *, ramp: float = 0.0, settle: float = 0.0, window: float = 0.0
-) -> tuple[int, int, int]:
+def ask(server: Server) -> tuple[int, int, int]:
     wanted = Job(
         kind=server.kind,
         port=server.port,
@@ -31,9 +29,6 @@ def ask(
         answers=2,
         tokens=20,
         rate=1000,
-        ramp=ramp,
-        settle=settle,
-        window=window,
     )
     seen = asyncio.run(run(wanted))
     assert seen.cpu > 0
