@@ -1,5 +1,7 @@
 """What an answer costs: exact, and unknown where it is not known."""
 
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
@@ -128,3 +130,16 @@ def test_the_table_knows_how_much_models_read() -> None:
     assert context_window("openai", "gpt-4o") == 128_000
     assert context_window("openai", "a-model-of-my-own") is None
     assert context_window("compatible", "gpt-4o") is None
+
+
+def test_who_needs_no_table_never_loads_it() -> None:
+    """It costs 28 MB and 170 ms."""
+    code = (
+        "import sys, parlour.wiring.server;"
+        "from parlour.llm.cost import Prices;"
+        "from parlour.llm.orchestra.profile import profile_of;"
+        "own = ('builtin', 'ollama', 'openai_compatible', 'compatible');"
+        "[(profile_of(each, 'gpt-4o'), Prices().price_of(each, 'gpt-4o')) for each in own];"
+        "sys.exit('genai_prices' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,23 +1,24 @@
 """What a call cost, from the price table of genai-prices: data with a source and a date for each price.
 
-Importing this module costs some 80 ms and 15 MB (the library's models, with compiled bytecode); the table
-itself is loaded at the first price asked for (15 ms, 3 MB), so an installation that only uses the built-in
-model never loads it. A look-up takes about 65 µs: once per answer, not per token. What is asked for every
-message, the worst case of each model, comes from a copy that is renewed every quarter of an hour.
+The library and its table cost 28 MB and 170 ms, so they are loaded when something is first asked of a
+provider whose prices stand there: a server with models of its own, or without any, never loads them. A
+look-up takes about 65 µs: once per answer, not per token. What is asked for every message, the worst case
+of each model, comes from a copy that is renewed every quarter of an hour.
 """
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
-
-from genai_prices import Usage as PricedUsage
-from genai_prices import calc_price
-from genai_prices.types import ModelInfo, TieredPrices
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from parlour.vocabulary.usage import Usage
+
+if TYPE_CHECKING:
+    from genai_prices.types import PriceCalculation, TieredPrices
 
 FREE_PROVIDERS = frozenset({"builtin", "ollama"})
 # Some prices begin on a day or hold for hours of the day: none changes within a quarter of an hour.
@@ -26,8 +27,8 @@ TABLE = "genai-prices"
 # The newest price in the table that we build on; read off its release of that version.
 TABLE_DATES = {"0.2.3": "2026-11"}
 
-# Our names for providers, where the table has another one.
-_TABLE_NAMES = {"gemini": "google"}
+# Providers with prices in the table, and what it calls them. A server of the operator's own is none of them.
+_TABLE_NAMES = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
 _MILLION = Decimal(1_000_000)
 
 
@@ -84,7 +85,8 @@ class Prices:
         given = self._given.get(f"{provider}/{model}") or _free(provider)
         if given is not None:
             return Decimal(0) if given is FREE else None if usage is None else given.of(usage)
-        return None if usage is None else _by_table(provider, model, usage)
+        found = None if usage is None else _look_up(provider, model, usage)
+        return None if found is None else found.total_price
 
     def worst_case_usd(
         self, provider: str, model: str, input_tokens: int, output_tokens: int
@@ -107,8 +109,8 @@ def price_of(provider: str, model: str) -> Price | None:
 
 def context_window(provider: str, model: str) -> int | None:
     """Return how many tokens the table says that a model reads."""
-    info = _model(provider, model)
-    return info.context_window if info is not None else None
+    found = _look_up(provider, model)
+    return found.model.context_window if found is not None else None
 
 
 def _free(provider: str) -> Price | None:
@@ -121,31 +123,33 @@ def _parts(usage: Usage) -> tuple[int, int]:
     return cached, min(usage.cache_write_tokens, usage.input_tokens - cached)
 
 
-def _by_table(provider: str, model: str, usage: Usage) -> Decimal | None:
-    if _model(provider, model) is None:
+@cache
+def _table() -> ModuleType:
+    import genai_prices.types
+
+    return genai_prices
+
+
+def _look_up(provider: str, model: str, usage: Usage | None = None) -> "PriceCalculation | None":
+    """Return the library's calculation; None where the table knows nothing of the model.
+
+    Only for providers of the table: it also finds those whose names resemble, "openai_compatible" for one.
+    """
+    if provider not in _TABLE_NAMES:
         return None
-    cached, written = _parts(usage)
-    counted = PricedUsage(
-        input_tokens=usage.input_tokens,
+    used = usage or Usage()
+    cached, written = _parts(used)
+    counted = _table().Usage(
+        input_tokens=used.input_tokens,
         cache_read_tokens=cached,
         cache_write_tokens=written,
-        output_tokens=usage.output_tokens,
+        output_tokens=used.output_tokens,
     )
     try:
-        return calc_price(counted, model, provider_id=_table_name(provider)).total_price
+        found: PriceCalculation = _table().calc_price(counted, model, provider_id=_TABLE_NAMES[provider])
     except (LookupError, ValueError):
         return None
-
-
-@lru_cache(maxsize=512)
-def _model(provider: str, model: str) -> ModelInfo | None:
-    """Return the table's entry: one on the operator's own server is searched in vain."""
-    try:
-        price = calc_price(PricedUsage(), model, provider_id=_table_name(provider))
-    except (LookupError, ValueError):
-        return None
-    # The table also finds providers whose names only resemble: "openai_compatible" is not OpenAI.
-    return price.model if price.provider.id == _table_name(provider) else None
+    return found
 
 
 def _tier(provider: str, model: str, input_tokens: int) -> Price | None:
@@ -157,29 +161,27 @@ def _tier(provider: str, model: str, input_tokens: int) -> Price | None:
 @lru_cache(maxsize=512)
 def _tiers(provider: str, model: str, _quarter: int) -> tuple[tuple[int, Price], ...]:
     """Return the prices by the size from which they hold, the longest prompts first."""
-    if _model(provider, model) is None:
+    found = _look_up(provider, model)
+    if found is None:
         return ()
-    now = calc_price(PricedUsage(), model, provider_id=_table_name(provider)).model_price
+    now = found.model_price
     kinds = (now.input_mtok, now.output_mtok, now.cache_read_mtok, now.cache_write_mtok)
-    starts = {0, *(tier.start for kind in kinds if isinstance(kind, TieredPrices) for tier in kind.tiers)}
-    found = []
+    tiered = (kind for kind in kinds if kind is not None and not isinstance(kind, Decimal))
+    starts = {0, *(tier.start for kind in tiered for tier in kind.tiers)}
+    tiers = []
     for start in sorted(starts, reverse=True):
         into, out, cached, written = (_from(kind, start) for kind in kinds)
         if into is not None and out is not None:
             source = f"{TABLE} {version(TABLE)}"
             date = TABLE_DATES.get(version(TABLE))
-            found.append((start, Price(into, out, cached, written, source, date)))
-    return tuple(found)
+            tiers.append((start, Price(into, out, cached, written, source, date)))
+    return tuple(tiers)
 
 
-def _from(kind: Decimal | TieredPrices | None, start: int) -> Decimal | None:
-    if not isinstance(kind, TieredPrices):
+def _from(kind: "Decimal | TieredPrices | None", start: int) -> Decimal | None:
+    if kind is None or isinstance(kind, Decimal):
         return kind
     return next((tier.price for tier in reversed(kind.tiers) if start >= tier.start), kind.base)
-
-
-def _table_name(provider: str) -> str:
-    return _TABLE_NAMES.get(provider, provider)
 
 
 _TABLE_ONLY = Prices()

@@ -7,7 +7,6 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from parlour.infra.storage.database import Database
-from parlour.infra.storage.postgres import PostgresDatabase
 from parlour.infra.storage.sqlite import SqliteDatabase
 from parlour.vocabulary.errors import Unavailable
 
@@ -23,6 +22,13 @@ def open_database(url: str) -> Database:
     file = embedded_file(url)
     if file is not None:
         return SqliteDatabase(file)
+    return _postgres(url)
+
+
+def _postgres(url: str) -> Database:
+    """Return the database of a server; only then its driver is loaded, 11 MB and 100 ms."""
+    from parlour.infra.storage.postgres import PostgresDatabase
+
     return PostgresDatabase(
         make_url(url).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
     )
