@@ -92,14 +92,21 @@ async def test_a_provider_that_says_much_later_is_not_waited_for(
     assert (len(provider.requests), alone.waits) == (1, [])
 
 
+@pytest.mark.parametrize(
+    ("directive", "times"),
+    [
+        ("cut", 2),
+        ("rst@0", 1),  # the provider had begun and may have to be paid: that is risked only once
+    ],
+)
 async def test_a_connection_that_broke_before_the_first_word_is_made_again(
-    alone: Alone, provider: FakeProvider
+    alone: Alone, provider: FakeProvider, directive: str, times: int
 ) -> None:
     """F-010, F-014."""
-    answer = await alone.ask("[[rst@0;times=2]]")
+    answer = await alone.ask(f"[[{directive};times={times}]]")
 
     assert answer.finish.reason is FinishReason.STOP
-    assert len(provider.requests) == 3
+    assert len(provider.requests) == times + 1
 
 
 @pytest.mark.parametrize("directive", ["rst@3", "eof@3", "event=error:overloaded_error@3"])

@@ -1,8 +1,9 @@
 """When a failed call is made again, and how long is waited before (M-4, P-15).
 
-At most two retries after a failure that may pass, with full jitter; one silent retry after an empty answer;
-and over all calls together no more than one retry in ten, so that a provider in trouble is not buried under
-its own clients. With somebody else at hand there is one quick retry, and no long wait.
+At most two retries after a failure that may pass, with full jitter; one silent retry after an empty answer,
+unless thinking had used up all its tokens; and over all calls together no more than one retry in ten, so that
+a provider in trouble is not buried under its own clients. With somebody else at hand there is one quick
+retry, and no long wait.
 """
 
 from collections.abc import Callable
@@ -63,7 +64,7 @@ class Retries:
         ``others`` says that somebody else could answer at once.
         """
         if isinstance(error, EmptyAnswer):
-            wait = None if self._was_empty else 0.0
+            wait = None if self._was_empty or error.spent else 0.0
             self._was_empty = True
             return wait
         if self._made == (1 if others else MOST_RETRIES):

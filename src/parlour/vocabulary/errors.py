@@ -35,6 +35,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from parlour.vocabulary.allowance import Allowance
+from parlour.vocabulary.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +160,17 @@ class StorageFull(Unavailable):
 
 
 class ProviderError(ParlourError):
-    """A language model could not answer. ``cause`` is for the operator, never for the reader."""
+    """A language model could not answer. ``cause`` is for the operator, never for the reader.
+
+    ``usage`` is what the provider said it used all the same, for the ledger; ``taken`` says that it had
+    begun to answer, so that what it read and thought is to be paid for, whether it said how much or not.
+    """
 
     code = "provider_error"
     retryable = True
     sentence = "The model could not answer. Your question is kept."
+    usage: Usage | None = None
+    taken: bool = False
 
 
 class Overloaded(ProviderError):
@@ -250,10 +257,18 @@ class TimedOut(ProviderError):
 
 
 class EmptyAnswer(ProviderError):
-    """The provider answered with nothing, twice."""
+    """The provider answered with nothing. ``spent``: thinking used up all the tokens that it had."""
 
     code = "empty_answer"
     sentence = "The model answered with nothing. Your question is kept; try again."
+    spent_sentence: ClassVar[str] = (
+        "The model used all its room for thinking and said nothing. Ask for less, or choose another model."
+    )
+
+    def __init__(self, *, spent: bool = False, cause: str | None = None) -> None:
+        """Tell a model that had nothing to say from one that had no room left to say it."""
+        super().__init__(self.spent_sentence if spent else None, cause=cause)
+        self.spent = spent
 
 
 class Garbled(ProviderError):

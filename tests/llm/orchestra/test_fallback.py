@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from parlour.llm.model import Chosen, Finish, ModelEvent, Prompt, Sources, Text, ToolCall
 from parlour.llm.orchestra.breaker import BreakerRules, State
+from parlour.llm.orchestra.ledger import THINKING_SPEED
 from parlour.llm.orchestra.profile import Profile
 from parlour.llm.orchestra.routing import Candidate, Choice, PassedOver
 from parlour.llm.retry import FIRST_BACKOFF, RetryBudget
@@ -301,6 +302,19 @@ async def test_an_empty_answer_gets_one_silent_chance() -> None:
     assert (len(alone.prompts), sum(stage.clock.waits)) == (2, 0)
 
 
+async def test_of_calls_that_must_be_paid_for_one_in_an_answer_is_made_again() -> None:
+    """B-4: so much is set aside. What no provider took may be asked for again as before."""
+    first, second = Scripted("openai", [EmptyAnswer()]), Scripted("anthropic", [EmptyAnswer()])
+    await hear(Stage().answering(first, second), QUESTION)
+    assert (len(first.prompts), len(second.prompts)) == (2, 1)
+
+    broken = Unreachable()
+    broken.taken = True
+    alone = Scripted("openai", [broken])
+    await hear(Stage().answering(alone), QUESTION)
+    assert len(alone.prompts) == 2
+
+
 async def test_all_models_share_one_budget_of_retries() -> None:
     """F-029: a provider that is down gets a tenth more calls."""
     stage = Stage(budget=RetryBudget(share=0.1, reserve=2), rules=BreakerRules(failures=10_000))
@@ -468,6 +482,44 @@ async def test_a_stopped_answer_is_in_the_ledger_with_what_it_used() -> None:
     assert line.cost_usd > 0
     assert model.closed == 1
     assert stage.breakers.of("openai", "gpt-4o").snapshot().calls == 0
+
+
+@pytest.mark.parametrize(("seconds", "thought"), [(0, 0), (2, 2 * THINKING_SPEED), (600, 1000)])
+async def test_who_stops_before_the_first_word_pays_for_what_may_have_been_thought(
+    seconds: float, thought: int
+) -> None:
+    """B-4: up to the limit that the model was given."""
+    stage = Stage()
+    asked, never = asyncio.Event(), asyncio.Event()
+
+    class Thinking(Scripted):
+        async def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
+            self.prompts.append(prompt)
+            asked.set()
+            await never.wait()
+            yield STOP
+
+    answering = stage.answering(Thinking("openai", []))
+    task = asyncio.create_task(hear(answering, QUESTION))
+    await asked.wait()
+    stage.clock.now += seconds
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    [line] = answering.ledger
+    assert line.usage is not None
+    assert line.usage.input_tokens > 0
+    assert (line.usage.output_tokens, line.usage.estimated) == (thought, True)
+
+
+@pytest.mark.parametrize("error", [Overloaded(), Garbled(), Unreachable()])
+async def test_a_failure_costs_what_its_provider_said_that_it_used(error: ProviderError) -> None:
+    error.usage = Usage(100, 8_192)
+    answering = Stage().answering(Scripted("openai", [error]))
+    await hear(answering, QUESTION)
+
+    assert {line.usage for line in answering.ledger} == {error.usage}
 
 
 async def test_who_goes_away_before_anybody_was_asked_leaves_no_line() -> None:

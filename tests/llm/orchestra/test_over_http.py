@@ -14,7 +14,14 @@ from parlour.llm.orchestra.fallback import Answering
 from parlour.llm.providers.openai_compatible import OpenAICompatible
 from parlour.llm.timeouts import Timeouts
 from parlour.vocabulary.attempt import AttemptStatus
-from parlour.vocabulary.errors import NoProvider, RateLimited, TimedOut
+from parlour.vocabulary.errors import (
+    EmptyAnswer,
+    NoProvider,
+    ProviderError,
+    RateLimited,
+    Refused,
+    TimedOut,
+)
 from tests.fakes.provider import FakeProvider
 from tests.llm.asking import question
 from tests.llm.conftest import KEY
@@ -152,6 +159,54 @@ async def test_the_turn_s_deadline_ends_a_call_that_its_provider_would_let_go_on
 
     assert isinstance(heard.error, TimedOut)
     assert heard.error.stage == "total"
+
+
+@pytest.mark.parametrize(
+    ("finish", "error", "calls"),
+    [
+        ("stop", EmptyAnswer, 2),  # the silent chance
+        ("length", EmptyAnswer, 1),  # thinking had used up the limit, and would again
+        ("content_filter", Refused, 1),
+    ],
+)
+async def test_what_a_wordless_answer_used_is_what_its_provider_says(
+    group: Group, finish: str, error: type[ProviderError], calls: int
+) -> None:
+    answering = group.answering(f"empty;thoughts=300;finish={finish}", other=None)
+    heard = await hear(answering, WHOLE)
+
+    assert type(heard.error) is error
+    assert [line.error for line in answering.ledger] == [error.code] * calls
+    for line in answering.ledger:
+        assert line.usage is not None
+        assert (line.usage.output_tokens, line.usage.estimated) == (300, False)
+    assert answering.usage.output_tokens == 300 * calls
+
+
+async def test_a_model_that_only_thought_is_told_as_such_or_another_is_asked(
+    group: Group, story: str
+) -> None:
+    script = "empty;thoughts=3;finish=length"
+    alone = await hear(group.answering(script, other=None), WHOLE)
+    answering = group.answering(script)
+
+    assert "thinking" in str(alone.error)
+    assert (await hear(answering, WHOLE)).text == story
+    assert [line.error for line in answering.ledger] == ["empty_answer", None]
+
+
+async def test_a_connection_that_breaks_before_the_first_word_is_paid_for_and_tried_again_once(
+    group: Group,
+) -> None:
+    """The provider had begun: it read the question. What that may cost is set aside for one retry only."""
+    answering = group.answering("eof@0", other=None)
+    await hear(answering, WHOLE)
+
+    assert [line.error for line in answering.ledger] == ["provider_unreachable"] * 2
+    for line in answering.ledger:
+        assert line.usage is not None
+        assert line.usage.estimated
+        assert line.usage.input_tokens > 0
 
 
 async def test_stopping_closes_the_call_that_runs_now(group: Group) -> None:

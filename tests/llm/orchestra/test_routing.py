@@ -329,12 +329,16 @@ def test_the_worst_case_of_one_and_of_all(desk: Desk) -> None:
     router = desk.router
     [large, _, claude, gemini, builtin] = router.candidates
 
-    assert router.worst_case_usd(large, 1000, 1000) == Decimal("0.06")
-    assert router.worst_case_usd(claude, 1000, 1000) == Decimal("0.01875")  # all of it put into the cache
+    one, cached = Decimal("0.06"), Decimal("0.01875")  # with Claude, all of it is put into the cache
+    assert router.worst_case_usd(large, 1000, 1000) == one
+    assert router.worst_case_usd(claude, 1000, 1000) == cached
     assert router.worst_case_usd(builtin, 1000, 1000) == 0
-    # The second reads what the first one said; together they write no more than one may.
+    # Alone it may be asked again once after it was paid for nothing.
+    assert router.worst_case_usd(Choice((large,), ""), 1000, 1000) == 2 * one
+    # The second reads what the first one said, and may think as long; the dearest is asked again.
+    reading = Decimal("0.01")
     both = Choice((gemini, large), "")
-    assert router.worst_case_usd(both, 1000, 1000) == Decimal("0.001") + Decimal("0.02") + Decimal("0.05")
+    assert router.worst_case_usd(both, 1000, 1000) == Decimal("0.005") + (one + reading) + one
     assert router.worst_case_usd(candidate("compatible/mystery"), 1, 1) is None
     assert router.worst_case_usd(Choice((large, candidate("compatible/mystery")), ""), 1, 1) is None
 

@@ -97,7 +97,8 @@ class Call:
             self._breaker.failed(self._entry, error)
         else:
             self._breaker.abandoned(self._entry)
-        known = None if self._ttft is None and not was_taken(error) else self._estimate()
+        unpaid = self._ttft is None and not was_taken(error)
+        known = error.usage or (None if unpaid else self._estimate(broken_off=True))
         self._end(AttemptStatus.FAILED, usage=known, error=error)
 
     def stopped(self, error: BaseException) -> None:
@@ -108,9 +109,9 @@ class Call:
         if self._begun is None:
             return
         if isinstance(error, GeneratorExit | asyncio.CancelledError):
-            self._end(AttemptStatus.STOPPED, usage=self._estimate())
+            self._end(AttemptStatus.STOPPED, usage=self._estimate(broken_off=True))
         else:
-            self._end(AttemptStatus.FAILED, usage=self._estimate(), error=error)
+            self._end(AttemptStatus.FAILED, usage=self._estimate(broken_off=True), error=error)
 
     def _speak(self, content: str) -> Sequence[ModelEvent]:
         if not content:
@@ -118,8 +119,11 @@ class Call:
         self.said.append(content)
         return (Text(content),)
 
-    def _estimate(self) -> Usage:
-        return estimated_usage(self._prompt, "".join(self.said))
+    def _estimate(self, *, broken_off: bool = False) -> Usage:
+        silent = 0.0
+        if broken_off:
+            silent = self._clock() - (self._begun or 0.0) if self._ttft is None else self._ttft
+        return estimated_usage(self._prompt, "".join(self.said), silent=silent)
 
     def _end(self, status: AttemptStatus, *, usage: Usage | None, error: BaseException | None = None) -> None:
         self._over = True

@@ -11,7 +11,7 @@ from parlour.llm.model import Prompt
 from parlour.llm.orchestra.breaker import Breaker, Entry, State
 from parlour.llm.orchestra.breakers import Breakers
 from parlour.llm.orchestra.calls import Call
-from parlour.llm.orchestra.ledger import Ledger
+from parlour.llm.orchestra.ledger import Ledger, was_taken
 from parlour.llm.orchestra.routing import LEAST_ROOM, Candidate, Choice, PassedOver, resting, within_sentence
 from parlour.llm.retry import FIRST_BACKOFF, LONGEST_WAIT, Retries, RetryBudget
 from parlour.llm.tokens import estimate_tokens
@@ -47,9 +47,9 @@ _TELLING: tuple[type[ProviderError], ...] = (
     EmptyAnswer,
     Garbled,
     ContextTooLong,
-    Rejected,
     ModelMissing,
     BadKey,
+    Rejected,
 )
 
 _TROUBLE: dict[type[ProviderError], str] = {
@@ -106,6 +106,7 @@ class Course:
         self._retries: Retries | None = None
         self._pause: float | None = None
         self._waited = False
+        self._paid_again = False
         self._too_small = 0
         self._rejections = 0
 
@@ -144,13 +145,9 @@ class Course:
         call.failed(error, in_time=in_time)
         self._errors.append((call.candidate, error))
         self._said += call.said
-        resting_now = self._breaker_of(call.candidate).state is State.OPEN
-        if not self._said and self._retries is not None and not resting_now:
-            pause = self._retries.wait_after(error, others=self._somebody_else())
-            if pause is not None and pause < self._time_left:
-                self._pause = pause
-                self._why = f"It was asked again, since it {self._trouble(error)}."
-                return
+        if self._may_be_asked_again(call.candidate, error):
+            self._why = f"It was asked again, since it {self._trouble(error)}."
+            return
         self._next()
         self._note(call.candidate, error)
 
@@ -212,6 +209,22 @@ class Course:
         if self._said:
             return f"{other} broke off, so {within_sentence(name)} went on."
         return f"{other} {self._trouble(error)}, so {within_sentence(name)} was asked."
+
+    def _may_be_asked_again(self, candidate: Candidate, error: ProviderError) -> bool:
+        """Tell whether the same model is to be asked again, after the pause that was noted.
+
+        Of the calls that must be paid for, one in an answer is made again: so much is set aside (B-4).
+        """
+        resting_now = self._breaker_of(candidate).state is State.OPEN
+        paid = was_taken(error)
+        if self._said or self._retries is None or resting_now or (paid and self._paid_again):
+            return False
+        pause = self._retries.wait_after(error, others=self._somebody_else())
+        if pause is None or pause >= self._time_left:
+            return False
+        self._pause = pause
+        self._paid_again = self._paid_again or paid
+        return True
 
     async def _enter(self, breaker: Breaker) -> Entry:
         entry = breaker.enter()

@@ -1,5 +1,6 @@
 """The ledger of one answer: a line for every call that was made for it, or was not made, and why."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -22,6 +23,11 @@ from parlour.vocabulary.usage import Usage
 
 # What a picture takes, about: the providers cut it into tiles of some hundred tokens each.
 IMAGE_TOKENS = 1_000
+
+# Tokens a second that a fast model thinks with. Who stops it, or loses it, before a word has nobody who says
+# how much it thought. To charge nothing would give away what costs most, and to charge the whole limit would
+# have a second's wait cost a long answer: so the time that went by tells.
+THINKING_SPEED = 200
 
 Heard = Callable[[Attempt], None]
 
@@ -76,8 +82,11 @@ class Ledger:
         return total
 
 
-def estimated_usage(prompt: Prompt, said: str) -> Usage:
-    """Return the tokens of a call whose provider told none, on the safe side."""
+def estimated_usage(prompt: Prompt, said: str, *, silent: float = 0.0) -> Usage:
+    """Return the tokens of a call whose provider told none, on the safe side.
+
+    In ``silent`` seconds before its first word the model may have thought, up to the limit that it had.
+    """
     texts = (
         prompt.system,
         prompt.partial,
@@ -88,11 +97,17 @@ def estimated_usage(prompt: Prompt, said: str) -> Usage:
     )
     images = sum(len(turn.images) for turn in prompt.turns)
     told = sum(map(estimate_tokens, texts)) + images * IMAGE_TOKENS
-    return Usage(told, estimate_tokens(said), estimated=True)
+    spoken = estimate_tokens(said)
+    thought = math.ceil(silent * THINKING_SPEED)
+    if prompt.max_tokens is not None:
+        thought = min(thought, max(0, prompt.max_tokens - spoken))
+    return Usage(told, spoken + thought, estimated=True)
 
 
 def was_taken(error: ParlourError) -> bool:
     """Tell whether a provider that failed before the first word had probably read the question."""
+    if not isinstance(error, ProviderError) or error.taken or error.usage is not None:
+        return True
     if isinstance(error, TimedOut):
         return error.stage != "connect"
-    return isinstance(error, EmptyAnswer | Garbled | Refused) or not isinstance(error, ProviderError)
+    return isinstance(error, EmptyAnswer | Garbled | Refused)

@@ -210,24 +210,26 @@ class Router:
         )
 
     def worst_case_usd(self, of: Candidate | Choice, prompt_tokens: int, max_tokens: int) -> Decimal | None:
-        """Return the most that an answer can cost; None where a price is unknown.
+        """Return the most that one call, or an answer of a choice, can cost; None where a price is unknown.
 
-        For a choice: every candidate may be asked in turn and is then given what was said before, so all
-        their inputs count; the answer's length is bounded for all of them together.
+        Every candidate of a choice may fail in its turn, after it thought up to the limit that all share, so
+        each of them counts with a whole output; those that come later also read what was said before. And
+        one call in an answer may be made again after it was paid for nothing: the dearest counts twice.
+        No less would do, and no more can happen: what else is asked again had not been taken.
         """
         if isinstance(of, Candidate):
             return self._prices.worst_case_usd(of.model.provider, of.model.name, prompt_tokens, max_tokens)
-        inputs, outputs = Decimal(0), Decimal(0)
+        total = again = Decimal(0)
         for place, candidate in enumerate(of.candidates):
-            given = prompt_tokens + (max_tokens if place else 0)
             provider, name = candidate.model.provider, candidate.model.name
-            reading = self._prices.worst_case_usd(provider, name, given, 0)
-            writing = self._prices.worst_case_usd(provider, name, given, max_tokens)
-            if reading is None or writing is None:
+            given = prompt_tokens + (max_tokens if place else 0)
+            first = self._prices.worst_case_usd(provider, name, prompt_tokens, max_tokens)
+            later = self._prices.worst_case_usd(provider, name, given, max_tokens)
+            if first is None or later is None:
                 return None
-            inputs += reading
-            outputs = max(outputs, writing - reading)
-        return inputs + outputs
+            total += later
+            again = max(again, first)
+        return total + again
 
     def _preferred(self, wish: Wish, task: Task) -> Iterable[_Preferred]:
         """Return everybody in the order of preference, each once."""

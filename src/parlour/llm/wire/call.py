@@ -158,9 +158,9 @@ class Line:
         watch = Watch(self.timeouts, prompt.time_left)
         response = await self._open(wire, prompt, watch)
         self._ticks.answers += 1
+        reader = wire.reader(prompt)
         try:
             watch.begin(lambda late: _interrupt(response, late))
-            reader = wire.reader(prompt)
             read = self._read_whole if response.content_type == "application/json" else self._read
             room = LONGEST_ANSWER - len(prompt.partial)
             said, called, blank = False, False, ""
@@ -189,6 +189,11 @@ class Line:
             yield _finish(reader, said=said or bool(prompt.partial), called=called, cut=room <= 0)
             if reader.over:
                 await _use_up(response)
+        except ProviderError as error:
+            error.usage = reader.usage
+            # Of a failure that it names itself, a provider that wants to be paid says how much.
+            error.taken = error is not reader.failure or reader.usage is not None
+            raise
         finally:
             self._ticks.answers -= 1
             watch.stop()
@@ -291,7 +296,8 @@ def _finish(reader: Reader, *, said: bool, called: bool, cut: bool) -> Finish:
         return Finish(reason, reader.usage)
     if reason is FinishReason.FILTERED:
         raise Refused(cause="the provider refused or filtered the answer")
-    raise EmptyAnswer(cause=f"finish reason {reason.value}, and not a word")
+    spent = reason is FinishReason.LENGTH
+    raise EmptyAnswer(spent=spent, cause=f"finish reason {reason.value}, and not a word")
 
 
 def _interrupt(response: aiohttp.ClientResponse, late: TimedOut) -> None:
