@@ -66,7 +66,8 @@ class ModelSettings(Section):
         env="PARLOUR_EMBEDDING_MODEL",
         meaning=(
             "Models that turn texts into vectors, as `provider/model`, best first. Unset: "
-            "`openai/text-embedding-3-small` and `gemini/gemini-embedding-2`, where their keys are given."
+            "`openai/text-embedding-3-small` and `gemini/gemini-embedding-2`, where their keys are given and "
+            "`OPENAI_BASE_URL` or `GEMINI_BASE_URL` names no other server."
         ),
         example="ollama/nomic-embed-text",
     )

@@ -16,6 +16,8 @@ from parlour.infra.observability.health import HealthCheck
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.storage.database import Database
 from parlour.settings import Settings
+from parlour.settings.limits import PlanSettings
+from parlour.settings.naming import carried
 from parlour.vocabulary.ids import new_id
 
 Work = Callable[[], Awaitable[None]]
@@ -44,7 +46,7 @@ class LimitParts:
 def build_limits(settings: Settings, database: Database, metrics: Metrics, *, alone: bool) -> LimitParts:
     """Return the limits that the settings name; ``alone`` says that no other server shares the database."""
     limits = settings.limits
-    named = {name: Plan(**plan.model_dump()) for name, plan in settings.plans.items()}
+    named = {name: _plan(settings, plan) for name, plan in settings.plans.items()}
     plans = Plans(limits.requests_per_minute, limits.tokens_per_minute, named)
     budgets = Budgets(Ceilings(**settings.budgets.model_dump()), plans, used_up=metrics.budget_used_up)
     servers = Servers(database, new_id())
@@ -69,6 +71,12 @@ def build_limits(settings: Settings, database: Database, metrics: Metrics, *, al
         parts.works["servers"] = servers.keep
         parts.closing.append(servers.leave)
     return parts
+
+
+def _plan(settings: Settings, plan: PlanSettings) -> Plan:
+    """Return a plan with its models and patterns in the names that the models carry."""
+    models = tuple(dict.fromkeys(name for each in plan.models for name in (carried(settings, each), each)))
+    return Plan(**plan.model_dump() | {"models": models})
 
 
 def _counting(settings: Settings, servers: Servers) -> tuple[Counting, list[HealthCheck], list[Work]]:

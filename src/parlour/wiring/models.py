@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Protocol
 
 import structlog
 
@@ -24,27 +23,21 @@ from parlour.llm.providers.anthropic import Anthropic
 from parlour.llm.providers.builtin import BuiltinModel
 from parlour.llm.providers.gemini import Gemini
 from parlour.llm.providers.ollama import DEFAULT_BASE_URL as OLLAMA_ADDRESS
-from parlour.llm.providers.ollama import Ollama, find
+from parlour.llm.providers.ollama import Ollama
 from parlour.llm.providers.openai_compatible import OpenAICompatible
 from parlour.llm.timeouts import Timeouts
 from parlour.settings import Settings
 from parlour.settings.choosing import listed
+from parlour.settings.naming import aliases, carried, named_models
 from parlour.settings.providers import ProviderSettings
+from parlour.vocabulary.attempt import Attempt, AttemptStatus
 from parlour.vocabulary.errors import ParlourError
 from parlour.wiring.embedders import build_embedders
+from parlour.wiring.finding import ASKING_SECONDS, Finder
 
 LOOK_AGAIN_SECONDS = 60.0  # a server on one's own machine comes and goes
-ASKING_SECONDS = 2.0  # for the names of its models
 
 _log = structlog.get_logger(__name__)
-
-
-class _Listing(Protocol):
-    """A provider that tells which models it has."""
-
-    async def models(self) -> list[str]:
-        """Return their names."""
-        ...
 
 
 class ModelShelf:
@@ -57,17 +50,17 @@ class ModelShelf:
         self._timeouts = Timeouts(
             limits.connect_timeout, limits.first_token_timeout, limits.stall_timeout, limits.total_timeout
         )
-        self.prices = prices = Prices(
-            {name: Price(**given.model_dump()) for name, given in settings.prices.items()}
-        )
+        self.prices = prices = _prices(settings)
+        self.heard = _heard(metrics)
         self._orchestra = Orchestra(
             breakers=breakers,
             prices=prices,
             timeouts=self._timeouts,
             cache=_cache(settings),
-            heard=metrics.attempt,
+            heard=self.heard,
         )
         self._session: Session | None = None
+        self._finder: Finder | None = None
         self._found: tuple[tuple[str, str], ...] | None = None
         self._told: dict[str, Profile] = {}
         self.models = Models(
@@ -80,18 +73,24 @@ class ModelShelf:
                 cached=settings.cache.enabled,
             ),
             allowed=allowed,
-            aliases=_provider_names(settings),
+            aliases=aliases(settings),
         )
         self.embedders: list[Embedder] = []
 
-    def named(self, provider: str) -> str:
-        """Return the name that the models of a section carry."""
-        return _provider_names(self._settings).get(provider, provider)
+    def named(self, name: str) -> str:
+        """Return a provider or a model, as the operator writes it, by the name that the models carry."""
+        return carried(self._settings, name)
+
+    @property
+    def silent(self) -> dict[str, str]:
+        """Say of each server that is set up and tells of no model why that is so."""
+        return {} if self._finder is None else self._finder.silent
 
     async def open(self, closing: AsyncExitStack) -> Session:
         """Begin with the models that there are by now; return the client of all calls."""
         self._session = open_session(user_agent=f"parlour/{__version__}")
         closing.push_async_callback(self._session.close)
+        self._finder = Finder(self._settings, self._session)
         self.embedders = build_embedders(
             self._settings, self._session, self._timeouts, named=self.named, ollama=OLLAMA_ADDRESS
         )
@@ -100,19 +99,26 @@ class ModelShelf:
 
     async def look(self) -> None:
         """Ask the servers that have no model named for theirs, and put everybody on the shelf."""
-        found = [pair for pairs in await asyncio.gather(self._ollama(), self._compatible()) for pair in pairs]
-        if tuple(found) == self._found:
+        assert self._finder is not None  # noqa: S101 - made when the session was
+        found = await self._finder.find()
+        if found == self._found:
             return
-        self._found = tuple(found)
-        named = [
-            (section, name) for section, each in self._settings.providers.items() for name in each.offered
-        ]
-        pairs = dict.fromkeys([*named, *found])
+        self._found = found
+        pairs = self._in_order(found)
         self._told = await self._what_ollama_knows([name for section, name in pairs if section == "ollama"])
         candidates = [self._candidate(section, name) for section, name in pairs]
         builtin = BuiltinModel()
         candidates.append(Candidate(builtin, profile_of(builtin.provider, builtin.name)))
         self.models.fill(candidates, self._small_work(dict(reversed(list(pairs)))))
+
+    def _in_order(self, found: Sequence[tuple[str, str]]) -> dict[tuple[str, str], None]:
+        """Return all models, the usual one of each provider before its others.
+
+        A model that only a choice names comes after those that were found: it is not the usual one.
+        """
+        named = named_models(self._settings)
+        own = [pair for pair in named if pair[1] in self._section(pair[0]).offered]
+        return dict.fromkeys([*own, *found, *named])
 
     async def keep_looking(self) -> None:
         """Look again and again, where there is something to find."""
@@ -154,16 +160,6 @@ class ModelShelf:
             **({} if section == "openai" else {"provider": section}),
         )
 
-    async def _ollama(self) -> list[tuple[str, str]]:
-        settings = self._settings.ollama
-        assert self._session is not None  # noqa: S101 - as above
-        if settings.base_url is None and not settings.find:
-            return []
-        if settings.base_url is None or settings.model is None:
-            names = await find(self._session, settings.base_url or OLLAMA_ADDRESS)
-            return [("ollama", name) for name in names]
-        return []
-
     async def _what_ollama_knows(self, names: Sequence[str]) -> dict[str, Profile]:
         """Ask Ollama what its models can do: it knows better than their names tell."""
         models = [model for name in names if isinstance(model := self._model("ollama", name), Ollama)]
@@ -173,19 +169,6 @@ class ModelShelf:
             for model, profile in zip(models, told, strict=True)
             if profile
         }
-
-    async def _compatible(self) -> list[tuple[str, str]]:
-        settings = self._settings.compatible
-        if settings.base_url is None or settings.model is not None:
-            return []
-        asked = self._model("compatible", "any")
-        try:
-            async with asyncio.timeout(ASKING_SECONDS):
-                names = await asked.models() if isinstance(asked, OpenAICompatible) else []
-        except (ParlourError, TimeoutError) as error:
-            _log.warning("models_not_listed", provider="compatible", cause=repr(error))
-            return []
-        return [("compatible", name) for name in names]
 
 
 async def _profile(model: Ollama) -> Profile | None:
@@ -219,16 +202,14 @@ def _cache(settings: Settings) -> ResponseCache | None:
 
 
 def _policy(settings: Settings) -> Policy:
-    models, names = settings.models, _provider_names(settings)
+    models = settings.models
 
     def known(value: str) -> list[str]:
-        """Return names as the models carry them: a section's other server has another name than its maker."""
-        parts = [each.partition("/") for each in listed(value)]
-        return [names.get(provider, provider) + slash + model for provider, slash, model in parts]
+        return [carried(settings, name) for name in listed(value)]
 
     default = models.default_provider
     return Policy(
-        default_provider=None if default is None else names.get(default, default),
+        default_provider=None if default is None else carried(settings, default),
         tasks={
             Task.CODE: known(models.task_code),
             Task.CREATIVE: known(models.task_creative),
@@ -239,5 +220,25 @@ def _policy(settings: Settings) -> Policy:
     )
 
 
-def _provider_names(settings: Settings) -> dict[str, str]:
-    return {} if settings.openai.own_address else {"openai": "openai_compatible"}
+def _prices(settings: Settings) -> Prices:
+    """Return the operator's prices; one under a model's own name wins over one under another name of it."""
+    given = {name: Price(**price.model_dump()) for name, price in settings.prices.items()}
+    return Prices({carried(settings, name): price for name, price in given.items()} | given)
+
+
+def _heard(metrics: Metrics) -> Callable[[Attempt], None]:
+    """Return what is told of every call: a reader is not told of one that failed while another steps in."""
+
+    def heard(attempt: Attempt) -> None:
+        metrics.attempt(attempt)
+        if attempt.status is AttemptStatus.FAILED:
+            _log.warning(
+                "model_call_failed",
+                provider=attempt.provider,
+                model=attempt.model,
+                code=attempt.error,
+                cause=attempt.cause,
+                why=attempt.why,
+            )
+
+    return heard
