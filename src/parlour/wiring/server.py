@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from parlour.features.assistants.books import Books
 from parlour.features.assistants.completions import Completions
 from parlour.features.assistants.embeddings import Embedding
 from parlour.features.assistants.service import Assistants
@@ -101,13 +102,15 @@ class Parlour:
         )
         self.metrics.watch_breakers(self._breaker_states)
         self.assistants = Assistants([_assistant(settings)], self.shelf.models)
+        self.books = Books()
         self.completions = Completions(
-            models=self.shelf.models, limits=self.limits, moderation=self.moderation
+            models=self.shelf.models, limits=self.limits, moderation=self.moderation, books=self.books
         )
         self.embedding = Embedding(
             embedders=lambda: self.shelf.embedders,
             limits=self.limits,
             prices=self.shelf.prices,
+            books=self.books,
             mask=self.moderation.masked_texts,
         )
         self._build_chat(settings)
@@ -156,6 +159,7 @@ class Parlour:
             turns=self.turns,
             assistants=self.assistants,
             message_limit=settings.chat.message_limit,
+            history_limit=settings.chat.history_limit,
             release=self.limits.budgets.release,
         )
 
@@ -201,7 +205,7 @@ class Parlour:
         """End in order: answers in progress may finish, what is left is handed over, nothing is lost."""
         self.begin_drain()
         await self.turns.finish_all(self._settings.server.drain_seconds)
-        await self.completions.finish_all()
+        await self.books.finish_all()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

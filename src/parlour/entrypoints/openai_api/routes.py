@@ -77,7 +77,7 @@ def routes(
         router,
         assistants,
         conversations,
-        _AskedAssistants(replies, metrics),
+        _AskedAssistants(replies, completions, metrics),
         _AskedModels(completions, metrics),
     )
     _add_models(router, _Catalogue(assistants, completions, embedding))
@@ -135,7 +135,10 @@ def _add_completions(
                 session_id=session_id,
                 client_message_id=idempotency_key,
             )
-            earlier = _earlier(body) if session_id is None else ()
+            said = _earlier(body) if session_id is None else ()
+            earlier, refusal = await asked_assistants.earlier(principal, said)
+            if refusal is not None:
+                return await asked_models.told(request, refusal, body)
             return await asked_assistants.answer(request, principal, body, send, earlier)
         except ReaderLeft:
             return Response(status_code=CLIENT_LEFT)
@@ -180,9 +183,16 @@ class _Catalogue:
 class _AskedAssistants:
     """Answers with an assistant's reply, whole or as a stream."""
 
-    def __init__(self, replies: Replies, metrics: Metrics) -> None:
+    def __init__(self, replies: Replies, completions: Completions, metrics: Metrics) -> None:
         self._replies = replies
+        self._completions = completions
         self._metrics = metrics
+
+    async def earlier(
+        self, principal: Principal, said: tuple[Turn, ...]
+    ) -> tuple[tuple[Turn, ...], ModelAnswer | None]:
+        """Return what a new session begins with; or the answer to who brings what must not be kept."""
+        return await self._completions.judge_earlier(principal, self._replies.history(said))
 
     async def answer(
         self,
@@ -230,6 +240,10 @@ class _AskedModels:
         answer = await self._completions.begin(
             principal, prompt, model=body.model, streaming=bool(body.stream)
         )
+        return await self.told(request, answer, body)
+
+    async def told(self, request: Request, answer: ModelAnswer, body: ChatBody) -> Response:
+        """Tell an answer in the form that its reader wants."""
         created = int(time.time())
         headers = answer.admission.openai_headers()
         if not body.stream:

@@ -1,44 +1,44 @@
-"""Answers of a model by itself: no assistant, no session, nothing kept but the ledger (T-5).
+"""Answers of a model by itself: no assistant, no session, nothing kept but the ledger and flags (T-5).
 
 Whoever asks brings the whole prompt. Limits, budgets, choice, fallback and ledger are those of every answer.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
-import structlog
-
+from parlour.features.assistants.books import Books
 from parlour.features.assistants.models import Models, Offer
 from parlour.features.assistants.moderated import Refusal, SaidEvent, Voice, guarded, log_findings
 from parlour.features.limits.rates import Admission
 from parlour.features.limits.service import Limits
 from parlour.features.limits.values import Completion
 from parlour.features.moderation.masking.model import Masked
+from parlour.features.moderation.output import OutputGuard
 from parlour.features.moderation.service import Moderation
-from parlour.llm.model import Finish, Prompt
+from parlour.features.moderation.values import About, Finding, Verdict
+from parlour.llm.model import Finish, Prompt, Turn
 from parlour.llm.orchestra.fallback import Answering
 from parlour.llm.orchestra.ledger import estimated_usage
 from parlour.llm.orchestra.routing import Wish
+from parlour.llm.tokens import estimate_tokens
 from parlour.vocabulary.errors import Forbidden, ModelMissing, ParlourError, Unavailable
 from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.principal import Principal, Role
-
-_log = structlog.get_logger(__name__)
 
 
 class Completions:
     """Lets users and their programs ask models directly."""
 
-    def __init__(self, *, models: Models, limits: Limits, moderation: Moderation) -> None:
-        """Ask ``models`` within ``limits`` what ``moderation`` lets through."""
+    def __init__(self, *, models: Models, limits: Limits, moderation: Moderation, books: Books) -> None:
+        """Ask ``models`` within ``limits`` what ``moderation`` lets through, and keep ``books`` of it."""
         self._models = models
         self._limits = limits
         self._moderation = moderation
+        self._books = books
         self._draining = False
-        self._ending: set[asyncio.Task[None]] = set()
 
     def drain(self) -> None:
         """Begin no more answers: this process goes away."""
@@ -65,44 +65,58 @@ class Completions:
         prompt = replace(prompt, max_tokens=min(prompt.max_tokens or most, most))
         told = estimated_usage(prompt, "").input_tokens
         admission = await self._limits.admit(principal, session_id=None, tokens=told)
-        verdict = await self._moderation.check_input(_asked(prompt))
-        log_findings(verdict.findings)
-        if verdict.blocked:
-            refusal = Refusal(verdict.sentence)
-            return ModelAnswer(new_id(), refusal, admission, lambda: refusal.stream(prompt))
-        prompt = _with_question(prompt, verdict.text)
+        # Before any other work: nobody need look into what no model can take.
         choice = self._models.choose(self._wish(principal, prompt, model, told, streaming=streaming))
+        verdict = await self._judged(principal, _brought(prompt))
+        if verdict.blocked:
+            return _refused(verdict, admission)
+        prompt = _with_brought(prompt, verdict.texts)
         completion = await self._limits.begin_completion(
             principal,
             assistant_id=None,
             worst_usd=self._models.worst_case_usd(choice, prompt_tokens=told),
         )
         answering = self._models.answering(choice, scope=principal.person_id)
+        masker = self._moderation.masker()
+        heard = [turn.content for turn in prompt.turns if turn.role == "user"]
+        guard = self._moderation.guard_output(heard=heard, masker=masker)
+        # Here the instructions are the caller's own words, too.
+        voice = answering if masker is None else Masked(answering, masker, system=True)
         return ModelAnswer(
             completion.id,
             answering,
             admission,
-            lambda: self._events(answering, prompt),
-            lambda: self._end(principal, completion, admission, answering),
+            lambda: voice.stream(prompt) if guard is None else guarded(voice.stream(prompt), guard),
+            lambda: self._end(principal, completion, admission, answering, guard),
         )
 
-    async def finish_all(self) -> None:
-        """Wait until every ledger is written."""
-        while self._ending:
-            await asyncio.gather(*self._ending, return_exceptions=True)
+    async def judge_earlier(
+        self, principal: Principal, earlier: Sequence[Turn]
+    ) -> "tuple[tuple[Turn, ...], ModelAnswer | None]":
+        """Judge what somebody brings to an assistant as said before, which no model has judged yet.
 
-    def _events(self, answering: Answering, prompt: Prompt) -> AsyncGenerator[SaidEvent, None]:
-        """Return what the model says, masked on the way there and judged on the way back."""
-        masker = self._moderation.masker()
-        heard = [turn.content for turn in prompt.turns if turn.role == "user"]
-        if masker is None:
-            events = answering.stream(prompt)
-        else:
-            # Here the instructions are the caller's own words, too.
-            prompt = replace(prompt, system=masker.mask(prompt.system))
-            events = Masked(answering, masker).stream(prompt)
-        guard = self._moderation.guard_output(heard=heard, masker=masker)
-        return events if guard is None else guarded(events, guard)
+        Return it as it may be kept; or nothing, and the friendly answer in place of the assistant's.
+        """
+        prompt = Prompt(system="", turns=tuple(earlier))
+        if not prompt.turns:
+            return (), None
+        verdict = await self._judged(principal, _brought(prompt))
+        if not verdict.blocked:
+            return _with_brought(prompt, verdict.texts).turns, None
+        told = sum(estimate_tokens(turn.content) for turn in earlier)
+        return (), _refused(verdict, await self._limits.admit(principal, session_id=None, tokens=told))
+
+    async def _judged(self, principal: Principal, texts: Sequence[str]) -> Verdict:
+        verdict = await self._moderation.check_input(*texts)
+        await self._keep(principal, verdict.findings, verdict.excerpt)
+        return verdict
+
+    async def _keep(self, principal: Principal, findings: Sequence[Finding], excerpt: str | None) -> None:
+        """Keep what was found for review: there is no message, so with who brought it."""
+        if findings:
+            log_findings(findings)
+            about = About(principal.person_id, key_id=principal.key_id, excerpt=excerpt)
+            await self._books.write(partial(self._moderation.record, about, findings))
 
     def _wish(self, principal: Principal, prompt: Prompt, model: str, told: int, *, streaming: bool) -> Wish:
         return Wish(
@@ -118,19 +132,19 @@ class Completions:
         )
 
     async def _end(
-        self, principal: Principal, completion: Completion, admission: Admission, answering: Answering
+        self,
+        principal: Principal,
+        completion: Completion,
+        admission: Admission,
+        answering: Answering,
+        guard: OutputGuard | None,
     ) -> None:
-        """Write what it took. In a task of its own: whoever asked may be gone, and the books stay right."""
-        ending = asyncio.create_task(self._settle(principal, completion, admission, answering))
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
-        await asyncio.shield(ending)
-
-    async def _settle(
-        self, principal: Principal, completion: Completion, admission: Admission, answering: Answering
-    ) -> None:
-        await _or_logged(self._limits.settle(admission, answering.usage.total))
-        await _or_logged(self._limits.end_completion(principal, completion, answering.ledger))
+        """Write what it took, and what was found in it."""
+        await self._books.write(partial(self._limits.end_completion, principal, completion, answering.ledger))
+        if guard is not None:
+            await self._keep(principal, guard.findings, None)
+        with suppress(ParlourError):
+            await self._limits.settle(admission, answering.usage.total)
 
 
 async def _nothing() -> None:
@@ -194,17 +208,21 @@ def _asked(prompt: Prompt) -> str:
     return next((turn.content for turn in reversed(prompt.turns) if turn.role == "user"), "")
 
 
-def _with_question(prompt: Prompt, text: str) -> Prompt:
-    """Return the prompt with another newest message of the person."""
-    if text == _asked(prompt):
-        return prompt
-    place = max(place for place, turn in enumerate(prompt.turns) if turn.role == "user")
-    turns = (*prompt.turns[:place], replace(prompt.turns[place], content=text), *prompt.turns[place + 1 :])
-    return replace(prompt, turns=turns)
+def _brought(prompt: Prompt) -> list[str]:
+    """Return what the caller says or vouches for: all but what a model said."""
+    return [prompt.system, *(turn.content for turn in prompt.turns if turn.role != "assistant")]
 
 
-async def _or_logged(work: Awaitable[None]) -> None:
-    try:
-        await work
-    except ParlourError as error:  # the answer is out; the operator learns what is missing
-        _log.error("completion_not_settled", code=error.code, cause=error.cause)
+def _with_brought(prompt: Prompt, texts: Sequence[str]) -> Prompt:
+    """Return the prompt with these in the place of what was brought."""
+    system, *others = texts
+    following = iter(others)
+    turns = tuple(
+        turn if turn.role == "assistant" else replace(turn, content=next(following)) for turn in prompt.turns
+    )
+    return replace(prompt, system=system, turns=turns)
+
+
+def _refused(verdict: Verdict, admission: Admission) -> "ModelAnswer":
+    refusal = Refusal(verdict.sentence)
+    return ModelAnswer(new_id(), refusal, admission, lambda: refusal.stream(Prompt(system="", turns=())))

@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 
+from parlour.features.assistants.books import Books
 from parlour.features.limits.rates import Admission
 from parlour.features.limits.service import Limits
 from parlour.llm.cost import Prices
@@ -37,12 +39,17 @@ class Embedding:
         embedders: Callable[[], Sequence[Embedder]],
         limits: Limits,
         prices: Prices,
+        books: Books,
         mask: Callable[[Sequence[str]], Awaitable[Sequence[str]]],
     ) -> None:
-        """Ask those of ``embedders`` within ``limits``; ``mask`` takes out what must not leave the server."""
+        """Ask those of ``embedders`` within ``limits``; ``mask`` takes out what must not leave the server.
+
+        What it took is written into ``books``.
+        """
         self._embedders = embedders
         self._limits = limits
         self._prices = prices
+        self._books = books
         self._mask = mask
 
     def offered(self, principal: Principal) -> list[Embedder]:
@@ -85,7 +92,7 @@ class Embedding:
                 duration_ms=round((time.perf_counter() - begun) * 1000),
                 cost_usd=self._prices.cost_usd(embedder.provider, embedder.name, usage),
             )
-            await self._limits.end_completion(principal, completion, [attempt])
+            await self._books.write(partial(self._limits.end_completion, principal, completion, [attempt]))
         await self._limits.settle(admission, embeddings.tokens)
         return Embedded(ref_of(embedder), embeddings, admission)
 

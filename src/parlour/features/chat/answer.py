@@ -1,12 +1,11 @@
 """One answer: look things up, choose who speaks, build the prompt, and let the agent speak into the log."""
 
-import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from parlour.features.assistants.loop import Cited, loop
 from parlour.features.assistants.service import Agent, Assistants
@@ -23,22 +22,18 @@ from parlour.features.moderation.output import OutputGuard
 from parlour.features.moderation.service import Moderation
 from parlour.features.moderation.values import About, Finding, GuardEvent, Say
 from parlour.infra.observability.metrics import Metrics
-from parlour.infra.storage.database import WORKER, Database
+from parlour.infra.storage.database import WORKER, Database, patiently
 from parlour.llm.model import Chosen, Finish, Prompt, Text, Turn
 from parlour.llm.orchestra.ledger import estimated_usage
 from parlour.llm.orchestra.routing import Choice, Wish
 from parlour.llm.tokens import estimate_tokens, tokens_at_most
 from parlour.vocabulary.attempt import Attempt, AttemptStatus
 from parlour.vocabulary.citation import Passage
-from parlour.vocabulary.errors import ContextTooLong, Unavailable
+from parlour.vocabulary.errors import ContextTooLong
 from parlour.vocabulary.messages import FinishReason, MessageRole
 from parlour.vocabulary.principal import Principal
 
 SHARED = "shared"  # whose kept answers nobody owns
-STORAGE_RETRY_SECONDS = 0.5
-STORAGE_PATIENCE_SECONDS = 30.0  # P-21: an answer waits so long in memory for a database that is away
-
-T = TypeVar("T")
 
 
 class Lookup(Protocol):
@@ -285,15 +280,3 @@ def bounded_tokens(prompt: Prompt, most: int) -> int:
     """Return a bound of what a prompt takes that costs next to nothing; it was built to take ``most``."""
     texts = (prompt.system, *(turn.content for turn in prompt.turns), *(p.text for p in prompt.passages))
     return min(most, sum(map(tokens_at_most, texts)))
-
-
-async def patiently(work: Callable[[], Coroutine[None, None, T]]) -> T:
-    """Do a unit of work; a database that is away is asked again, until patience ends."""
-    deadline = time.monotonic() + STORAGE_PATIENCE_SECONDS
-    while True:
-        try:
-            return await work()
-        except Unavailable:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(STORAGE_RETRY_SECONDS)

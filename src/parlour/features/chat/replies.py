@@ -6,6 +6,7 @@ Each act names the person, and touches nobody else's rows.
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,9 +41,12 @@ class Replies:
         turns: Turns,
         assistants: Assistants,
         message_limit: int,
+        history_limit: int,
         release: Release,
     ) -> None:
         """Serve from ``database``; messages are at most ``message_limit`` characters.
+
+        A new session can begin with ``history_limit`` of them, for no model is shown more.
 
         ``release`` gives back what was reserved for answers that will not begin.
         """
@@ -52,6 +56,7 @@ class Replies:
         self._turns = turns
         self._assistants = assistants
         self._message_limit = message_limit
+        self._history_limit = history_limit
         self._closed = "Parlour is starting. Try again in a moment."
 
     def open(self) -> None:
@@ -65,6 +70,18 @@ class Replies:
     def offers(self, model: str | None) -> bool:
         """Tell whether a model can be asked for."""
         return self._assistants.offers(model)
+
+    def history(self, earlier: Sequence[Turn]) -> tuple[Turn, ...]:
+        """Return what a new session begins with of all that was said elsewhere: the last of it.
+
+        An answer of somebody else's model is cut where it is too long. Raises InvalidInput for a person's
+        message that is.
+        """
+        last = earlier[-self._history_limit :] if self._history_limit else ()
+        for turn in last:
+            if turn.role == "user":
+                self._check_length(turn.content)
+        return tuple(replace(turn, content=turn.content[: self._message_limit]) for turn in last)
 
     async def send(self, principal: Principal, body: SendBody, *, earlier: Sequence[Turn] = ()) -> Accepted:
         """Keep a message and begin its answer; a new session begins with ``earlier``, said elsewhere.
@@ -86,7 +103,7 @@ class Replies:
                 body.message, body.parent_id, body.model, body.assistant_id, body.context
             ),
             context=body.context,
-            earlier=tuple(earlier),
+            earlier=self.history(earlier),
         )
         return await self._turns.accept(principal, send)
 
@@ -166,9 +183,12 @@ class Replies:
         return run
 
     def _check_text(self, text: str) -> None:
-        length = len(text.strip())
-        if length == 0:
+        if not text.strip():
             raise InvalidInput(FieldError("message", "Write something: the message is empty.", "empty"))
+        self._check_length(text)
+
+    def _check_length(self, text: str) -> None:
+        length = len(text.strip())
         if length > self._message_limit:
             raise InvalidInput(
                 FieldError(

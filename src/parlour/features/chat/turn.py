@@ -16,7 +16,7 @@ from functools import partial
 
 import structlog
 
-from parlour.features.chat.answer import Answerer, lost_attempt, patiently
+from parlour.features.chat.answer import Answerer, lost_attempt
 from parlour.features.chat.log.live import LiveRun
 from parlour.features.chat.log.reading import Log
 from parlour.features.chat.outcomes import describe_failure, settle
@@ -37,7 +37,7 @@ from parlour.features.chat.values import (
 from parlour.features.limits.rates import Admission
 from parlour.features.limits.service import Limits
 from parlour.infra.observability.metrics import Metrics
-from parlour.infra.storage.database import WORKER, Database
+from parlour.infra.storage.database import WORKER, Database, patiently
 from parlour.llm.tokens import estimate_tokens
 from parlour.vocabulary.errors import TooMany, Unavailable
 from parlour.vocabulary.events import Entry, EventKind
@@ -172,7 +172,7 @@ class Turns:
         self, principal: Principal, send: Send, work: Callable[[Transaction], Accepted]
     ) -> Accepted:
         """Do ``work`` if the person's limits have room; what was accepted before is never refused."""
-        tokens = estimate_tokens(send.text)
+        tokens = sum(map(estimate_tokens, (send.text, *(turn.content for turn in send.earlier))))
         try:
             admission = await self._limits.admit(principal, session_id=send.session_id, tokens=tokens)
         except TooMany:

@@ -1,12 +1,18 @@
 """The interface that every store works through, and who a unit of work acts for."""
 
-from collections.abc import Callable
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Final, Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from parlour.vocabulary.errors import Unavailable
 from parlour.vocabulary.principal import Principal
+
+RETRY_SECONDS: Final = 0.5
+PATIENCE_SECONDS: Final = 30.0  # P-21: what must not be lost waits so long for a database that is away
 
 T = TypeVar("T")
 
@@ -53,3 +59,15 @@ class Database(Protocol):
     async def close(self) -> None:
         """Finish what was begun and let go of every connection."""
         ...
+
+
+async def patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """Do a unit of work; a database that is away is asked again, until patience ends."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await work()
+        except Unavailable:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(RETRY_SECONDS)

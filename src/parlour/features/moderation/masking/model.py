@@ -16,11 +16,12 @@ from parlour.vocabulary.errors import ProviderError
 class Masked:
     """Lets no personal data through to ``model``; whoever reads its answer notices nothing.
 
-    The system prompt is the owner's own and stays as it is; so do pictures.
+    The system prompt is the owner's own and stays as it is, unless it came from the caller; so do pictures.
     """
 
-    def __init__(self, model: Model, masker: Masker) -> None:
-        """Mask by ``masker``, which afterwards has the receipt."""
+    def __init__(self, model: Model, masker: Masker, *, system: bool = False) -> None:
+        """Mask by ``masker``, which afterwards has the receipt; with ``system`` also the instructions."""
+        self._system = system
         self._model = model
         self._masker = masker
         self.provider = model.provider
@@ -50,6 +51,7 @@ class Masked:
         mask = self._masker.mask
         return replace(
             prompt,
+            system=mask(prompt.system) if self._system else prompt.system,
             turns=tuple(map(self._turn, prompt.turns)),
             passages=tuple(map(self._passage, prompt.passages)),
             partial=mask(prompt.partial),
@@ -88,7 +90,8 @@ def _size(prompt: Prompt) -> int:
     said = sum(
         len(turn.content) + sum(len(call.arguments) for call in turn.tool_calls) for turn in prompt.turns
     )
-    return said + len(prompt.partial) + sum(len(passage.text) for passage in prompt.passages)
+    said += len(prompt.system) + len(prompt.partial)
+    return said + sum(len(passage.text) for passage in prompt.passages)
 
 
 def _left(unmasker: Unmasker) -> list[Text]:
