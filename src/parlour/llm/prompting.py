@@ -10,7 +10,7 @@ random mark made for this one request, so that no document can close them and sp
 
 import base64
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,29 +46,24 @@ Answer with one JSON document of the following JSON schema and nothing else: no 
 no code fence."""
 
 
-def chat_messages(
-    prompt: Prompt, *, mark: str | None = None, notes: Sequence[str] = ()
-) -> list[dict[str, Any]]:
+def chat_messages(prompt: Prompt, *, mark: str | None = None) -> list[dict[str, Any]]:
     """Return ``prompt`` as messages of OpenAI's API: system, what was said, the newest with its passages.
 
-    A ``partial`` answer becomes a last assistant message to go on from. ``mark`` is random unless given;
-    ``notes`` stand beside the passages.
+    A ``partial`` answer becomes a last assistant message to go on from. ``mark`` is random unless given.
     """
     system = [{"role": "system", "content": well_formed(prompt.system)}] if prompt.system else []
-    return [*system, *map(_message, turns_to_write_on(prompt, mark=mark, notes=notes))]
+    return [*system, *map(_message, turns_to_write_on(prompt, mark=mark))]
 
 
-def turns_to_write_on(
-    prompt: Prompt, *, mark: str | None = None, notes: Sequence[str] = ()
-) -> tuple[Turn, ...]:
+def turns_to_write_on(prompt: Prompt, *, mark: str | None = None) -> tuple[Turn, ...]:
     """Return what was said, for APIs whose models write on in a last turn of their own.
 
-    The passages and all notes stand with the newest user message, which results of tools may follow. An
+    The passages stand with the newest user message, which results of tools may follow. An
     answer that was stopped before its first word is left out: some servers refuse empty messages.
     """
     going_on = [_GO_ON] if prompt.partial else []
     said = tuple(turn for turn in prompt.turns if turn.role != "assistant" or turn.content or turn.tool_calls)
-    turns = _noted(said, [*_quoted(prompt, mark), *notes, *going_on])
+    turns = _noted(said, [*_quoted(prompt, mark), *going_on])
     return (*turns, Turn("assistant", prompt.partial)) if prompt.partial else turns
 
 
@@ -84,9 +79,13 @@ def turns_to_go_on(prompt: Prompt, *, mark: str | None = None) -> tuple[Turn, ..
     return turns
 
 
-def in_words(schema: Mapping[str, Any]) -> str:
-    """Ask for an answer of this JSON schema, for models that know no other way to be asked."""
-    return f"{_SCHEMA_RULE}\n{orjson.dumps(dict(schema)).decode()}"
+def with_schema_in_words(prompt: Prompt) -> Prompt:
+    """Return the prompt with its JSON schema told to the model, for those that take it in no other way."""
+    if prompt.output_schema is None:
+        return prompt
+    rule = f"{_SCHEMA_RULE}\n{orjson.dumps(dict(prompt.output_schema)).decode()}"
+    system = f"{prompt.system}\n\n{rule}" if prompt.system else rule
+    return replace(prompt, system=system, output_schema=None)
 
 
 def _noted(turns: tuple[Turn, ...], notes: Sequence[str]) -> tuple[Turn, ...]:

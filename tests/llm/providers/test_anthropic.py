@@ -219,6 +219,33 @@ async def test_a_model_without_schemas_is_asked_in_words(claude: Anthropic, prov
     assert '"title":"Weather"' in provider.requests[-1].body["system"][-1]["text"]
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "output_config.format.schema: 'oneOf' is not supported",
+        "output_config.format.schema.properties.temperature: tool_choice, thinking: not supported",
+        "output_config.format: this schema is too complex, max_tokens: 100 > 1",
+    ],
+)
+async def test_what_is_wrong_with_one_schema_is_no_matter_of_the_next(
+    claude: Anthropic, provider: FakeProvider, message: str
+) -> None:
+    def asked(text: str) -> Prompt:
+        schema = {"type": "object", "title": "Weather"}
+        return Prompt("", (Turn("user", text),), temperature=0.1, max_tokens=100, output_schema=schema)
+
+    first = await ask(claude, asked(f"[[param=output_config;message={encoded(message)}]]"))
+    second = await ask(claude, asked("Hello?"))
+
+    assert first.text
+    assert second.text
+    bodies = [each.body for each in provider.requests]
+    assert ["output_config" in each for each in bodies] == [True, False, True]
+    assert {(each["temperature"], each["max_tokens"], each["thinking"]["type"]) for each in bodies} == {
+        (0.1, 100, "disabled")
+    }
+
+
 async def test_no_money_left_is_nothing_to_wait_for(claude: Anthropic) -> None:
     message = encoded("Your credit balance is too low to access the Anthropic API.")
     answer = await ask(claude, f"[[status=400;message={message}]]")

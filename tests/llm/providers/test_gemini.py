@@ -227,6 +227,28 @@ async def test_what_a_model_refuses_by_name_is_given_up_once(
     assert in_words == (parameter == "responseJsonSchema")
 
 
+@pytest.mark.parametrize(
+    ("message", "remembered"),
+    [
+        ("Invalid value at 'generation_config.response_json_schema.properties[temperature]'", False),
+        ("Unknown name \"oneOf\" at 'generation_config.response_schema.properties[0]': not supported", False),
+        ("Function calling with a response mime type: 'application/json' is unsupported", False),
+        ('Invalid JSON payload received. Unknown name "responseJsonSchema" at "generation_config"', True),
+        ("JSON mode is not enabled for models/gemma-3", True),
+    ],
+)
+async def test_what_is_wrong_with_one_schema_is_no_matter_of_the_next(
+    gemini: Gemini, provider: FakeProvider, message: str, *, remembered: bool
+) -> None:
+    for text in (f"[[status=400;times=1;message={encoded(message)}]]", "Hello?"):
+        prompt = Prompt("", (Turn("user", text),), temperature=0.1, output_schema={"title": "Weather"})
+        assert (await ask(gemini, prompt)).text
+
+    options = [each.body["generationConfig"] for each in provider.requests]
+    assert ["responseJsonSchema" in each for each in options] == [True, False, not remembered]
+    assert all("temperature" in each for each in options)
+
+
 async def test_a_parameter_with_a_wrong_value_is_not_given_up(gemini: Gemini, provider: FakeProvider) -> None:
     message = encoded("temperature must be in the range [0, 2]")
     prompt = Prompt("", (Turn("user", f"[[status=400;message={message}]]"),), temperature=0.5)

@@ -1,5 +1,6 @@
 """What is OpenAI's own: the request as it is documented, and what is conceded to servers that know less."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -222,6 +223,44 @@ async def test_a_server_without_schemas_is_asked_in_words(
     assert '"additionalProperties":false' in provider.requests[1].messages[0]["content"]
 
 
+SCHEMA_COMPLAINTS = [
+    "Invalid schema for response_format 'answer': In context=('properties', 'a'), 'oneOf' is not permitted.",
+    "Invalid schema for response_format 'answer': In context=('properties', 'Unsupported parameter: "
+    "response_format'), 'temperature' is not supported.",
+    "The provided JSON schema contains features not supported by xgrammar.",
+]
+
+
+@pytest.mark.parametrize("message", SCHEMA_COMPLAINTS)
+async def test_what_is_wrong_with_one_schema_is_no_matter_of_the_next(
+    model: OpenAICompatible, provider: FakeProvider, message: str
+) -> None:
+    bad = (Turn("user", f"[[param=response_format;message={encoded(message)}]] A number."),)
+    first = await ask(model, Prompt(system="", turns=bad, output_schema=CLOSED, temperature=0.1))
+    next_one = (Turn("user", "A number."),)
+    second = await ask(model, Prompt(system="", turns=next_one, output_schema=CLOSED, temperature=0.1))
+
+    assert first.text
+    assert second.text
+    assert ["response_format" in each.body for each in provider.requests] == [True, False, True]
+    assert all("temperature" in each.body for each in provider.requests)
+    assert '"additionalProperties":false' in provider.requests[1].messages[0]["content"]
+
+
+async def test_what_is_wrong_with_the_schema_of_a_tool_gives_up_nothing(
+    model: OpenAICompatible, provider: FakeProvider
+) -> None:
+    message = (
+        "Invalid schema for function 'weather': In context=('properties', 'temperature'), 'temperature' is "
+        "not permitted."
+    )
+    turns = (Turn("user", f"[[status=400;message={encoded(message)}]]"),)
+    asked = Prompt(system="", turns=turns, tools=(WEATHER,), output_schema=CLOSED, temperature=0.1)
+
+    assert type((await ask(model, asked)).error) is Rejected
+    assert len(provider.requests) == 1
+
+
 async def test_a_model_that_calls_tools_only_without_thinking_is_told_not_to_think(
     model: OpenAICompatible, provider: FakeProvider
 ) -> None:
@@ -264,6 +303,18 @@ async def test_a_parameter_that_the_server_does_not_know_is_given_up_once(
     assert [parameter in each.body for each in provider.requests] == [True, False, False]
     renamed = "max_completion_tokens" in provider.requests[-1].body
     assert renamed == (parameter == "max_tokens")
+
+
+async def test_whoever_asks_meanwhile_is_not_turned_away(
+    model: OpenAICompatible, provider: FakeProvider
+) -> None:
+    """Both were sent with it; when the second one is refused, it is given up already."""
+    turns = (Turn("user", "[[param=temperature;code=unsupported_parameter;hold=0.05]]"),)
+    prompt = Prompt(system="", turns=turns, temperature=0.1)
+    answers = await asyncio.gather(ask(model, prompt), ask(model, prompt))
+
+    assert all(each.text for each in answers)
+    assert len(provider.requests) == 4
 
 
 async def test_a_parameter_with_a_wrong_value_is_not_given_up(

@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 
 from parlour.llm.model import ModelEvent, Prompt, Turn
-from parlour.llm.prompting import in_words, turns_to_go_on
+from parlour.llm.prompting import turns_to_go_on, with_schema_in_words
 from parlour.llm.timeouts import Timeouts
 from parlour.llm.wire.anthropic_messages import MessageStream
 from parlour.llm.wire.call import Line
@@ -39,7 +39,14 @@ ROOM_TO_THINK = 1_024
 _NOT_THINKING = ("disabled", "between_tools")
 
 _CACHED = {"type": "ephemeral"}
-_OPTIONAL = ("temperature", "top_p", "tool_choice", "output_config")
+_OPTIONAL = ("temperature", "top_p", "tool_choice")
+# Schemas are a caller's own words, and an error quotes them: what it says of a schema is not believed of the
+# model. Only these say that it answers by no schema at all.
+_SCHEMA = "output_config"
+_NO_SCHEMAS = re.compile(
+    r"^output_config(\.format)?: (extra inputs|[^:]{0,20}not supported)|not support (structured|output|json)",
+    re.IGNORECASE,
+)
 _UNSUPPORTED = re.compile(
     r"deprecated|unsupported|not supported|not support|not permitted|not allowed|cannot both|forces tool use",
     re.IGNORECASE,
@@ -101,6 +108,8 @@ class Anthropic:
 
     def body(self, prompt: Prompt) -> dict[str, Any]:
         """Return the request, without what this model has refused by name."""
+        if _SCHEMA in self._unsupported:
+            prompt = with_schema_in_words(prompt)
         body: dict[str, Any] = {
             "model": self.name,
             "max_tokens": min(prompt.max_tokens or MAX_TOKENS, self._most_tokens or MAX_TOKENS * 1000),
@@ -126,31 +135,31 @@ class Anthropic:
         if body["max_tokens"] < ROOM_TO_THINK and self._not_thinking:
             body["thinking"] = {"type": self._not_thinking[0]}
         if prompt.output_schema is not None:
-            self._ask_for_json(body, prompt.output_schema)
+            body[_SCHEMA] = {"format": {"type": "json_schema", "schema": _closed(prompt.output_schema)}}
         return {name: value for name, value in body.items() if name not in self._unsupported}
 
-    def concede(self, status: int, complaint: Complaint, body: Mapping[str, Any]) -> bool:
-        """Remember what the model does not support; tell whether to ask again without it."""
-        if status != 400:
-            return False
-        if most := _TOO_MANY.search(complaint.message):
+    def concede(
+        self, status: int, complaint: Complaint, body: Mapping[str, Any], prompt: Prompt
+    ) -> Prompt | None:
+        """Remember what the model does not support; leave a schema out for this time only."""
+        said = complaint.message
+        if status != 400 or said.startswith("tools."):  # what is wrong with a tool is its caller's
+            return None
+        if _SCHEMA in body and _SCHEMA in said:
+            if _NO_SCHEMAS.search(said):
+                self._unsupported.add(_SCHEMA)
+            return with_schema_in_words(prompt)
+        if most := _TOO_MANY.search(said):
             self._most_tokens = int(most[1])
-            return bool(self._most_tokens < body["max_tokens"])
-        if "thinking" in body and "thinking" in complaint.message:
+            return prompt if self._most_tokens < body["max_tokens"] else None
+        if "thinking" in body and "thinking" in said:
             self._not_thinking = [each for each in self._not_thinking if each != body["thinking"]["type"]]
-            return True
-        culprits = {name for name in _OPTIONAL if name in body and name in complaint.message}
-        # Of a schema any part may be refused, in any words; there is a way without.
-        if not ("output_config" in culprits or _UNSUPPORTED.search(complaint.message)):
-            return False
+            return prompt
+        culprits = {name for name in _OPTIONAL if name in body and name in said}
+        if not culprits or not _UNSUPPORTED.search(said):
+            return None
         self._unsupported |= culprits
-        return bool(culprits)
-
-    def _ask_for_json(self, body: dict[str, Any], schema: Mapping[str, Any]) -> None:
-        if "output_config" in self._unsupported:
-            body["system"] = [*body.get("system", ()), {"type": "text", "text": in_words(schema)}]
-        else:
-            body["output_config"] = {"format": {"type": "json_schema", "schema": _closed(schema)}}
+        return prompt
 
 
 def _messages(prompt: Prompt) -> list[dict[str, Any]]:

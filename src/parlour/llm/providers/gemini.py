@@ -19,7 +19,7 @@ from urllib.parse import quote
 import aiohttp
 
 from parlour.llm.model import ModelEvent, Prompt, ToolCall, Turn
-from parlour.llm.prompting import in_words, turns_to_go_on
+from parlour.llm.prompting import turns_to_go_on, with_schema_in_words
 from parlour.llm.timeouts import Timeouts
 from parlour.llm.wire.call import Line
 from parlour.llm.wire.events import object_of
@@ -47,8 +47,17 @@ _HARDLY_THINKING: tuple[dict[str, Any], ...] = (
 )
 
 _BEFORE_SIGNATURES = re.compile(r"gemini-(1|2)\b")
-_OPTIONAL = ("temperature", "topP", "stopSequences", "responseJsonSchema", "toolConfig")
-_SCHEMA = re.compile(r"response.?(json.?)?schema|response.?mime.?type|json mode", re.IGNORECASE)
+_OPTIONAL = ("temperature", "topP", "stopSequences", "toolConfig")
+# Schemas are a caller's own words, and an error quotes them: what it says of a schema is not believed of the
+# model. Only these say that it answers by no schema at all.
+_SCHEMA = "responseJsonSchema"
+_ABOUT_SCHEMA = re.compile(r"response.?(json.?)?schema|response.?mime.?type|json mode", re.IGNORECASE)
+_NO_SCHEMAS = re.compile(
+    r'unknown name "response_?(json_?)?(schema|mime_?type)"'
+    r"|(json mode|response.?(json.?)?schema|response.?mime.?type) is not (enabled|supported)",
+    re.IGNORECASE,
+)
+_ABOUT_TOOL = re.compile(r"function.?declarations", re.IGNORECASE)
 _UNSUPPORTED = re.compile(
     r"deprecated|unsupported|not supported|not support|not enabled|unknown name", re.IGNORECASE
 )
@@ -113,12 +122,11 @@ class Gemini:
 
     def body(self, prompt: Prompt) -> dict[str, Any]:
         """Return the request, without what this model has refused by name."""
+        if _SCHEMA in self._unsupported:
+            prompt = with_schema_in_words(prompt)
         body: dict[str, Any] = {"contents": self._contents(turns_to_go_on(prompt))}
-        rules = [well_formed(prompt.system)] if prompt.system else []
-        if prompt.output_schema is not None and "responseJsonSchema" in self._unsupported:
-            rules.append(in_words(prompt.output_schema))
-        if rules:
-            body["systemInstruction"] = {"parts": [{"text": rule} for rule in rules]}
+        if prompt.system:
+            body["systemInstruction"] = {"parts": [{"text": well_formed(prompt.system)}]}
         if prompt.tools:
             declarations = [
                 {
@@ -134,26 +142,29 @@ class Gemini:
         options = self._options(prompt)
         return body | ({"generationConfig": options} if options else {})
 
-    def concede(self, status: int, complaint: Complaint, body: Mapping[str, Any]) -> bool:
-        """Remember what the model does not support; tell whether to ask again without it."""
-        if status != 400:
-            return False
-        said = complaint.message
+    def concede(
+        self, status: int, complaint: Complaint, body: Mapping[str, Any], prompt: Prompt
+    ) -> Prompt | None:
+        """Remember what the model does not support; leave a schema out for this time only."""
+        said, options = complaint.message, body.get("generationConfig", {})
+        if status != 400 or _ABOUT_TOOL.search(said):  # what is wrong with a tool is its caller's
+            return None
+        if _SCHEMA in options and _ABOUT_SCHEMA.search(said):
+            if _NO_SCHEMAS.search(said):
+                self._unsupported.add(_SCHEMA)
+            return with_schema_in_words(prompt)
         if _SIGNATURE.search(said) and self._signatures:
             self._signatures.clear()  # of another key, or too old: the stand-in is taken in their place
-            return True
-        sent = {*body, *body.get("generationConfig", ())}
-        if "thinkingConfig" in sent and _THINKING.search(said):
-            refused = body["generationConfig"]["thinkingConfig"]
+            return prompt
+        if "thinkingConfig" in options and _THINKING.search(said):
+            refused = options["thinkingConfig"]
             self._hardly_thinking = [each for each in self._hardly_thinking if each != refused]
-            return True
-        culprits = {name for name in _OPTIONAL if name in sent and _names(name, said)}
-        if "responseJsonSchema" in sent and _SCHEMA.search(said):
-            culprits = {"responseJsonSchema"}
-        elif not _UNSUPPORTED.search(said):
-            return False
+            return prompt
+        culprits = {name for name in _OPTIONAL if name in {*body, *options} and _names(name, said)}
+        if not culprits or not _UNSUPPORTED.search(said):
+            return None
         self._unsupported |= culprits
-        return bool(culprits)
+        return prompt
 
     def _options(self, prompt: Prompt) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -161,14 +172,14 @@ class Gemini:
             "temperature": prompt.temperature,
             "topP": prompt.top_p,
             "stopSequences": list(prompt.stop) or None,
-            "responseJsonSchema": prompt.output_schema and dict(prompt.output_schema),
+            _SCHEMA: prompt.output_schema and dict(prompt.output_schema),
         }
         options = {
             name: value
             for name, value in options.items()
             if value is not None and name not in self._unsupported
         }
-        if "responseJsonSchema" in options:
+        if _SCHEMA in options:
             options["responseMimeType"] = "application/json"
         if options.get("maxOutputTokens", ROOM_TO_THINK) < ROOM_TO_THINK and self._hardly_thinking:
             options["thinkingConfig"] = self._hardly_thinking[0]

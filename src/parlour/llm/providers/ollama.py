@@ -139,9 +139,8 @@ class Ollama:
             body["options"] = options
         return body
 
-    def concede(self, status: int, complaint: Complaint, body: Mapping[str, Any]) -> bool:  # noqa: ARG002 - a wire's signature
+    def concede(self, status: int, complaint: Complaint, body: Mapping[str, Any], prompt: Prompt) -> None:
         """Concede nothing: Ollama ignores what it does not know."""
-        return False
 
     def _options(self, prompt: Prompt, size: int) -> dict[str, Any]:
         needed = size + (prompt.max_tokens or USUAL_ANSWER)

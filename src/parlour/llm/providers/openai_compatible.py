@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from parlour.llm.model import ModelEvent, Prompt, Tool
-from parlour.llm.prompting import chat_messages, in_words
+from parlour.llm.prompting import chat_messages, with_schema_in_words
 from parlour.llm.timeouts import Timeouts
 from parlour.llm.wire.call import Line
 from parlour.llm.wire.chat_completions import ChatStream
@@ -28,12 +28,24 @@ DEFAULT_SMALL_MODEL = "gpt-6-luna"
 # Parameters that some servers refuse while others demand them. One refused by name is left out from then on.
 _LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
 _OPTIONAL = (
-    *("temperature", "top_p", "stop", "stream_options", "tool_choice", "response_format"),
+    *("temperature", "top_p", "stop", "stream_options", "tool_choice"),
     *_LIMIT_NAMES,
 )
 _UNSUPPORTED = re.compile(
     r"unsupported|not support|unknown|unrecognized|not permitted|extra (fields|inputs)", re.IGNORECASE
 )
+# Schemas are a caller's own words, and an error quotes them: what it says of a schema is not believed of the
+# server. Only these say that there is no answering by schema at all.
+_SCHEMA = "response_format"
+_ABOUT_SCHEMA = re.compile(r"response_format|schema|grammar", re.IGNORECASE)
+_ABOUT_ONE_SCHEMA = re.compile(r"invalid (json )?schema|in context", re.IGNORECASE)
+_NO_SCHEMAS = re.compile(
+    r"(unsupported|unknown|unrecognized) (request )?(parameter|argument|field)[^.]{0,12}response_format"
+    r"|response_format\W{1,3}(of type \W?json_schema\W{1,3})?is not supported"
+    r"|not support (response.?format|json.?schema|structured)",
+    re.IGNORECASE,
+)
+_ABOUT_TOOL = re.compile(r"schema for function", re.IGNORECASE)
 # Newer models of OpenAI's call tools over this API only when told not to think.
 _NO_THINKING = "reasoning_effort"
 
@@ -93,12 +105,11 @@ class OpenAICompatible:
 
     def body(self, prompt: Prompt) -> dict[str, Any]:
         """Return the request, without what this server has refused by name."""
-        notes = []
-        if prompt.output_schema is not None and "response_format" in self._unsupported:
-            notes.append(in_words(prompt.output_schema))
+        if _SCHEMA in self._unsupported:
+            prompt = with_schema_in_words(prompt)
         body: dict[str, Any] = {
             "model": self.name,
-            "messages": chat_messages(prompt, notes=notes),
+            "messages": chat_messages(prompt),
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -109,7 +120,7 @@ class OpenAICompatible:
         if prompt.stop:
             body["stop"] = list(prompt.stop)
         if prompt.output_schema is not None:
-            body["response_format"] = _response_format(prompt.output_schema)
+            body[_SCHEMA] = _response_format(prompt.output_schema)
         if prompt.tools:
             body["tools"] = [_tool(tool) for tool in prompt.tools]
             if prompt.tool_choice is not None:
@@ -122,22 +133,36 @@ class OpenAICompatible:
         left_out = self._unsupported - {_NO_THINKING}
         return {name: value for name, value in body.items() if name not in left_out}
 
-    def concede(self, status: int, complaint: Complaint, body: Mapping[str, Any]) -> bool:
-        """Remember a parameter that the server does not support; tell whether to ask again without it."""
+    def concede(
+        self, status: int, complaint: Complaint, body: Mapping[str, Any], prompt: Prompt
+    ) -> Prompt | None:
+        """Remember a parameter that the server does not support; leave a schema out for this time only."""
         words = " ".join([*complaint.words, complaint.message])
-        if status not in (400, 422) or not _UNSUPPORTED.search(words):
-            return False
         named = (complaint.param or "").partition(".")[0]
-        if named == _NO_THINKING and "tools" in body:
-            missing = _NO_THINKING not in self._unsupported
+        if status not in (400, 422) or _ABOUT_TOOL.search(complaint.message):
+            return None
+        if _SCHEMA in body and (named == _SCHEMA or _ABOUT_SCHEMA.search(complaint.message)):
+            if _is_without_schemas(complaint):
+                self._unsupported.add(_SCHEMA)
+            return with_schema_in_words(prompt)
+        if not _UNSUPPORTED.search(words):
+            return None
+        if named == _NO_THINKING and "tools" in body and _NO_THINKING not in body:
             self._unsupported.add(_NO_THINKING)
-            return missing
+            return prompt
         quoted = next((name for name in _OPTIONAL if f"'{name}'" in complaint.message), None)
         culprit = named if named in _OPTIONAL else quoted
         if culprit is None or culprit not in body:
-            return False
+            return None
         self._unsupported.add(culprit)
-        return True
+        return prompt
+
+
+def _is_without_schemas(complaint: Complaint) -> bool:
+    if _ABOUT_ONE_SCHEMA.search(complaint.message):
+        return False
+    named = complaint.speaks_of("unsupported_parameter", "unknown_parameter")
+    return named or _NO_SCHEMAS.search(complaint.message) is not None
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

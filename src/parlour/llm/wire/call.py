@@ -17,7 +17,7 @@ line's own generator, so that no token passes through one more of them::
         def stream(self, prompt: Prompt) -> AsyncGenerator[ModelEvent, None]:
             return self._line.answer(self, prompt)
 
-        # and, for the line: path(), body(prompt), reader(prompt), concede(status, complaint, body)
+        # and, for the line: path(), body(prompt), reader(prompt), concede(status, complaint, body, prompt)
 
 The reader takes the bytes as they arrive. After each ``feed`` the line gives out the text it returned, then
 the tool calls that became whole (``reader.calls``, which the line empties), and at the end one ``Finish``.
@@ -116,8 +116,15 @@ class Wire(Protocol):
         """Return a reader for one answer."""
         ...
 
-    def concede(self, status: int, complaint: Complaint, body: Mapping[str, Any]) -> bool:
-        """Tell whether :meth:`body` now leaves out what was refused, so that asking again makes sense."""
+    def concede(
+        self, status: int, complaint: Complaint, body: Mapping[str, Any], prompt: Prompt
+    ) -> Prompt | None:
+        """Return the prompt to ask with now that ``body``, made of this one, was refused; None to give up.
+
+        What the model does not support at all is remembered, and :meth:`body` leaves it out from then on.
+        What is wrong with this one prompt, as with a caller's JSON schema, is changed in this prompt only:
+        it must not take anything from the next one.
+        """
         ...
 
 
@@ -210,8 +217,10 @@ class Line:
                         return response
                     async with response:
                         complaint = complaint_of(await _body_of(response))
-                    if not wire.concede(response.status, complaint, body):
+                    conceded = wire.concede(response.status, complaint, body, prompt)
+                    if conceded is None:
                         raise self._failure(response, complaint)
+                    prompt = conceded
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._broken(error, watch.verdict()) from error
 
