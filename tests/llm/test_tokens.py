@@ -1,7 +1,6 @@
 """The estimate of tokens errs high. The true counts were recorded, because no tokenizer is at hand here."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parlour.llm import tokens
-from parlour.llm.tokens import ESTIMATE, MARGIN, Count, count_tokens, estimate_tokens
+from parlour.llm.tokens import MARGIN, estimate_tokens, tokens_at_most
 
 RECORDED: list[dict[str, Any]] = json.loads(Path(__file__).with_name("token_counts.json").read_text("utf-8"))[
     "texts"
@@ -51,51 +49,7 @@ def test_nothing_is_nothing() -> None:
     assert estimate_tokens("") == 0
 
 
-@pytest.mark.parametrize(
-    ("model", "vocabulary"),
-    [
-        *((name, "o200k") for name in ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-5", "gpt-5.6-terra", "o3")),
-        *((name, "o200k") for name in ("o1-preview", "o4-mini", "chatgpt-4o-latest", "ft:gpt-4o:mine")),
-        *((name, "cl100k") for name in ("gpt-4", "gpt-4-turbo", "gpt-3.5-turbo", "text-embedding-3-small")),
-        *((name, ESTIMATE) for name in ("gpt-6.1-terra", "o200", "claude-sonnet-5-5", "my-gpt-4o", "")),
-    ],
-)
-def test_a_count_says_what_counted_it(model: str, vocabulary: str) -> None:
-    """A vocabulary that nobody has published is not guessed."""
-    pytest.importorskip("rs_bpe")
-    count = count_tokens("Good morning", provider="openai", model=model)
-
-    assert (count.by, count.exact) == (vocabulary, vocabulary != ESTIMATE)
-
-
-@pytest.mark.parametrize(("vocabulary", "model"), [("o200k", "gpt-5"), ("cl100k", "gpt-4")])
-def test_exact_counts_are_the_recorded_ones(vocabulary: str, model: str) -> None:
-    pytest.importorskip("rs_bpe")
-    for sample in RECORDED:
-        count = count_tokens(sample["text"], provider="openai", model=model)
-        assert count.tokens == sample[vocabulary], sample["text"]
-
-
-def test_another_server_with_a_famous_name_is_only_estimated() -> None:
-    count = count_tokens("Good morning", provider="compatible", model="gpt-4o")
-
-    assert (count.tokens, count.by) == (estimate_tokens("Good morning"), ESTIMATE)
-
-
-def test_without_the_extra_counts_are_estimates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "rs_bpe", None)
-    tokens._tokenizer.cache_clear()
-    try:
-        count = count_tokens("Good morning", provider="openai", model="gpt-4o")
-    finally:
-        tokens._tokenizer.cache_clear()
-
-    assert count == Count(estimate_tokens("Good morning"), ESTIMATE)
-
-
 @given(st.text(st.characters(exclude_categories=())))
-def test_any_text_can_be_counted(text: str) -> None:
+def test_any_text_can_be_estimated(text: str) -> None:
     """Half characters too, which no encoder takes."""
-    count = count_tokens(text, provider="openai", model="gpt-4o")
-
-    assert count.tokens <= 4 * len(text)
+    assert estimate_tokens(text) <= tokens_at_most(text) <= 4 * len(text) + MARGIN

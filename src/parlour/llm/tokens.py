@@ -1,10 +1,10 @@
 """How many tokens a text takes, estimated on the safe side: rather too many than one too few.
 
-No tokenizer is needed (an exact one costs 66 MB and fits one family of models; where the extra
-``exact-tokens`` is installed, :func:`count_tokens` uses it for that family). ASCII text is cut where the
-byte-pair tokenizers cut it first, into runs of letters, single digits, marks and blanks, and every piece
-costs one token. Beyond ASCII a token never covers less than one byte of UTF-8, so a character costs its
-bytes, except in the scripts that are known to come cheaper.
+No tokenizer is needed: an exact one costs 66 MB, fits one family of models, and knows none of its newest,
+whose vocabulary nobody has published. ASCII text is cut where the byte-pair tokenizers cut it first, into
+runs of letters, single digits, marks and blanks, and every piece costs one token. Beyond ASCII a token never
+covers less than one byte of UTF-8, so a character costs its bytes, except in the scripts that are known to
+come cheaper.
 
 Held against both of OpenAI's vocabularies (o200k and cl100k, by rs-bpe 0.1.0, whichever needs more): of
 2,000 passages, questions, programs and documents and of their 12,000 sentences none came out short. English
@@ -14,11 +14,6 @@ bound: a text of nothing but rare Chinese characters, which nobody writes, comes
 
 import math
 import re
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
-
-from parlour.llm.wire.text import well_formed
 
 # A short text may consist of rare names only; over a longer one they even out.
 MARGIN = 3
@@ -62,57 +57,6 @@ def estimate_tokens(text: str) -> int:
 def tokens_at_most(text: str) -> int:
     """Return a bound of :func:`estimate_tokens` that costs next to nothing: no piece is less than a byte."""
     return len(text.encode("utf-8", "replace")) + MARGIN
-
-
-ESTIMATE = "estimate"
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """Tokens, and what counted them: a vocabulary, or :data:`ESTIMATE`."""
-
-    tokens: int
-    by: str
-
-    @property
-    def exact(self) -> bool:
-        """Tell whether the model counts the same."""
-        return self.by != ESTIMATE
-
-
-def count_tokens(text: str, *, provider: str, model: str) -> Count:
-    """Return how many tokens ``text`` is for this model: exactly where that can be known offline.
-
-    That is for the models of OpenAI whose vocabulary is published, where the extra ``exact-tokens`` is
-    installed. The first call loads it, which takes a tenth of a second. The marks that an API sets between
-    messages are not in it.
-    """
-    name = _vocabulary_of(model) if provider == "openai" else None
-    tokenizer = _tokenizer(name) if name is not None else None
-    if name is None or tokenizer is None:
-        return Count(estimate_tokens(text), ESTIMATE)
-    return Count(int(tokenizer.count(well_formed(text))), name)
-
-
-# As published in tiktoken 0.14 (2026-08), which knows no vocabulary of later models. The first that fits.
-_VOCABULARIES = (
-    (re.compile(r"(ft:)?(chatgpt-|gpt-)(4o|4\.[15]|5)|o[134](-|$)"), "o200k"),
-    (re.compile(r"(ft:)?gpt-(4|3\.?5)|text-embedding-(3-|ada-002)"), "cl100k"),
-)
-
-
-def _vocabulary_of(model: str) -> str | None:
-    return next((name for models, name in _VOCABULARIES if models.match(model)), None)
-
-
-@cache
-def _tokenizer(name: str) -> Any:  # noqa: ANN401 - ships no types
-    """Return the tokenizer with this vocabulary; None where the extra is not installed."""
-    try:
-        from rs_bpe import openai
-    except ImportError:
-        return None
-    return openai.o200k_base() if name == "o200k" else openai.cl100k_base()
 
 
 def _beyond_ascii(text: str) -> int:
