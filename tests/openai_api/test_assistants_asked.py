@@ -219,3 +219,39 @@ async def test_what_an_assistant_cannot_do_is_told(
     with pytest.raises(openai.BadRequestError) as caught:
         await client.chat.completions.create(**wanted)
     assert caught.value.param == param
+
+
+async def test_no_more_of_the_history_is_kept_than_a_model_is_shown(
+    client: openai.AsyncOpenAI, user: Person
+) -> None:
+    earlier = [turn for number in range(200) for turn in said(f"Line {number}")]
+    answer = await client.chat.completions.create(model="default", messages=[*earlier, *said("And now?")])
+    kept = await user.messages(beside(answer)["session_id"])
+    assert [each["content"] for each in kept][:-1] == [
+        *(f"Line {number}" for number in range(180, 200)),
+        "And now?",
+    ]
+
+
+async def test_each_message_of_the_history_is_as_short_as_any_other(
+    client: openai.AsyncOpenAI, user: Person
+) -> None:
+    """C-10; an answer that some other model gave is cut"""
+    with pytest.raises(openai.BadRequestError, match="over the limit"):
+        await client.chat.completions.create(model="default", messages=[*said("x" * 10_001), *said("Hm?")])
+    answer = await client.chat.completions.create(
+        model="default",
+        messages=[*said("Talk"), {"role": "assistant", "content": "y" * 10_001}, *said("Hm?")],
+    )
+    kept = await user.messages(beside(answer)["session_id"])
+    assert kept[1]["content"] == "y" * 10_000
+
+
+async def test_the_history_counts_towards_the_limits(client: openai.AsyncOpenAI) -> None:
+    left = []
+    for earlier in ([], said("word " * 1_900)):
+        answer = await client.chat.completions.with_raw_response.create(
+            model="default", messages=[*earlier, *said("Hm?")], stream=True
+        )
+        left.append(int(answer.headers["x-ratelimit-remaining-tokens"]))
+    assert left[0] - left[1] > 1_900
