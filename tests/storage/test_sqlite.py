@@ -22,7 +22,7 @@ from parlour.infra.storage import sqlite
 from parlour.infra.storage.database import WORKER, Database
 from parlour.infra.storage.opening import ServerLock, open_database
 from parlour.infra.storage.prepared import driver_of
-from parlour.vocabulary.errors import StorageFull, Unavailable
+from parlour.vocabulary.errors import Conflict, StorageFull, Unavailable
 from parlour.vocabulary.ids import new_id
 from tests.harness.serving import serving, settings
 from tests.harness.tables import counts
@@ -114,6 +114,35 @@ async def test_waiting_units_are_committed_together(database: Database, file: Pa
     leave.set()
     await asyncio.gather(first, *waiting)
     assert len(await database.read(WORKER, ids_of)) == 50
+    assert changes_of(file) - before == 1
+
+
+async def test_a_unit_that_fails_is_run_once_and_the_others_still_share_a_commit(
+    database: Database, file: Path
+) -> None:
+    entered, leave, tries = threading.Event(), threading.Event(), []
+
+    def hold_up(_connection: Connection) -> None:
+        entered.set()
+        assert leave.wait(20)
+
+    def fail(connection: Connection) -> None:
+        tries.append(1)
+        adding(new_id())(connection)
+        raise Conflict
+
+    first = asyncio.create_task(database.write(WORKER, hold_up))
+    await asyncio.to_thread(entered.wait, 20)
+    persons = [new_id() for _ in range(20)]
+    works = [*map(adding, persons[:10]), fail, *map(adding, persons[10:])]
+    waiting = [asyncio.create_task(database.write(WORKER, work)) for work in works]
+    await asyncio.sleep(0)
+    before = changes_of(file)
+    leave.set()
+    told = await asyncio.gather(first, *waiting, return_exceptions=True)
+    assert [type(each) for each in told if isinstance(each, Exception)] == [Conflict]
+    assert tries == [1]
+    assert await database.read(WORKER, ids_of) == set(persons)
     assert changes_of(file) - before == 1
 
 

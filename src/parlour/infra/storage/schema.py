@@ -56,18 +56,28 @@ class Utc(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Refuse moments without a zone: they are a mistake that storage would hide."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a moment needs its time zone")
-        moment = value.astimezone(UTC)
-        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+        return None if value is None else _in_utc(value)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
+        """Write SQLite's text in one go: SQLAlchemy's own way took a tenth of what a stored turn costs."""
+        return _sqlite_moment if dialect.name == "sqlite" else super().bind_processor(dialect)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give back the zone that SQLite drops."""
         return value.replace(tzinfo=UTC) if value is not None and dialect.name == "sqlite" else value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("a moment needs its time zone")
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+def _sqlite_moment(moment: datetime | None) -> str | None:
+    """Return the form that SQLAlchemy keeps moments in, and reads them from."""
+    return None if moment is None else _in_utc(moment).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 class Money(TypeDecorator[Decimal]):
