@@ -163,3 +163,26 @@ async def test_an_open_house_answers_while_the_judge_is_away(tmp_path: Path, mod
             visitor = await running.visitor()
             reply = await visitor.send(f"Hello {saying('Good day.')}")
             assert (await visitor.message(reply["sessionId"], reply["messageId"]))["content"] == answer
+
+
+async def test_words_that_are_taken_out_reach_no_model_by_way_of_the_title(
+    tmp_path: Path, model: FakeProvider
+) -> None:
+    async with served(tmp_path, model, input="mask") as running:
+        visitor = await running.visitor()
+        await visitor.send("Where is the casino in town?")
+        await running.parlour.turns.finish_all(5)
+        assert len(model.requests) == 2, "the answer and its title"
+        assert "casino" not in prompts(model)
+
+
+async def test_a_title_that_breaks_the_rules_is_dropped(tmp_path: Path, model: FakeProvider) -> None:
+    async with served(tmp_path, model, output="flag") as running:
+        visitor = await running.visitor()
+        await visitor.send(f"How is it? {saying('It is awfully bad.')}")
+        await visitor.send(f"And now? {saying('It is fine.')}")
+        await running.parlour.turns.finish_all(5)
+        assert len(model.requests) == 4, "two answers and their titles"
+        titles = [session["title"] for session in await visitor.sessions()]
+        assert titles[0] == "It is fine"
+        assert titles[1].startswith("How is it?")

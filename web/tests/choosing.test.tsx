@@ -14,6 +14,8 @@ function model(id: string, name: string, change: Partial<Model> = {}): Model {
   return { id, name, provider, default: false, available: true, note: null, ...change };
 }
 
+const AUTOMATIC = "AutomaticChooses by the task of each message";
+
 let server: FakeServer;
 let app: App;
 
@@ -71,18 +73,42 @@ describe("the model selector", () => {
       "false",
       "false",
     ]);
-    expect(options[0]?.textContent).toBe("Automatic");
+    expect(options[0]?.textContent).toBe(AUTOMATIC);
+  });
+
+  test("stands under who offers it, each named once, whatever the order it was listed in", async () => {
+    server.models.push(
+      model("openai/gpt-6-luna", "gpt-6-luna"),
+      model("compatible/mine", "mine"),
+      model("builtin", "builtin"),
+    );
+    const list = await open();
+    const groups = within(list).getAllByRole("group");
+    const names = (group: HTMLElement) =>
+      within(group)
+        .getAllByRole("option")
+        .map((each) => each.textContent);
+    expect(
+      groups.map((each) => document.getElementById(each.getAttribute("aria-labelledby") ?? "")?.textContent),
+    ).toEqual(["OpenAI", "Anthropic", "Gemini", "Own server", "Documents"]);
+    expect(names(groups[0] as HTMLElement)).toEqual(["Terra", "GPT-6 Luna"]);
+    expect(names(groups[4] as HTMLElement)).toEqual([
+      "Documents aloneFinds passages, without a language model",
+    ]);
+    fireEvent.keyDown(list, { key: "t" });
+    fireEvent.keyDown(list, { key: "ArrowDown" });
+    expect(active(list)).toBe("GPT-6 Luna");
   });
 
   test("goes by arrows, ends and first letters, round the ends", async () => {
     const list = await open();
     const keys: [string, string][] = [
-      ["ArrowDown", "TerraOpenAI"],
-      ["End", "ProGoogle Gemini"],
-      ["ArrowDown", "Automatic"],
-      ["ArrowUp", "ProGoogle Gemini"],
-      ["Home", "Automatic"],
-      ["t", "TerraOpenAI"],
+      ["ArrowDown", "Terra"],
+      ["End", "Pro"],
+      ["ArrowDown", AUTOMATIC],
+      ["ArrowUp", "Pro"],
+      ["Home", AUTOMATIC],
+      ["t", "Terra"],
     ];
     for (const [key, expected] of keys) {
       fireEvent.keyDown(list, { key });
@@ -160,7 +186,7 @@ describe("the details of an answer", () => {
   const details = (entry: Entry) => {
     draw(entry);
     fireEvent.click(screen.getByRole("button", { name: "How this answer came about" }));
-    return screen.getByRole("region", { name: "How this answer came about" });
+    return screen.getByRole("group", { name: "How this answer came about" });
   };
   const usage = { inputTokens: 1200, outputTokens: 30, cachedTokens: 0, estimated: true };
 
@@ -180,6 +206,54 @@ describe("the details of an answer", () => {
     await waitFor(() => expect(panel.textContent).toContain("did not answer: busy"));
     expect(panel.textContent).toContain("answered, first word 0.7 s, $0.0021");
     expect(panel.textContent).toContain("It is a general question.");
+  });
+
+  test("have one line for each, without saying twice why the next one was asked", async () => {
+    server.attempts = [
+      attempt({ status: "skipped", error: null, why: "OpenAI rests until it is tried again" }),
+      attempt({ provider: "anthropic", model: "sonnet", why: "General questions go to Anthropic." }),
+      attempt({
+        provider: "gemini",
+        model: "pro",
+        status: "answered",
+        error: null,
+        why: "Anthropic is busy.",
+      }),
+    ];
+    const panel = details(answered({}));
+    const lines = await within(panel).findAllByRole("listitem");
+    expect(lines.map((line) => line.textContent)).toEqual([
+      "OpenAI terra was passed over: OpenAI rests until it is tried again",
+      "Anthropic sonnet did not answer: busy",
+      "Gemini pro answered",
+    ]);
+  });
+
+  test("of an answer that failed before its first word name nobody as who gave it", async () => {
+    server.attempts = [attempt({})];
+    const panel = details(answered({ content: "", status: "failed", failure: null }));
+    await within(panel).findByText("did not answer: busy");
+    expect(panel.textContent).not.toContain("Answered by");
+    expect(panel.textContent).toContain("Nobody answered.");
+  });
+
+  test("of an answer that broke off say who began it", () => {
+    const panel = details(answered({ status: "failed", failure: null }));
+    expect(panel.textContent).toContain("Begun bypro, Gemini");
+  });
+
+  test("of a message that was held back ask nobody, since no model was asked", () => {
+    const spent = { usage: null, costUsd: null, latencyMs: 2, ttftMs: 1 };
+    const panel = details(answered({ filtered: true, by: null, spent }));
+    expect(panel.textContent).toBe("Your message was held back by the rules here; no model was asked.");
+    expect(server.asked.filter((path) => path.includes("attempts"))).toEqual([]);
+  });
+
+  test("of an answer that was held back tell who was asked", async () => {
+    server.attempts = [attempt({ status: "answered", error: null })];
+    const panel = details(answered({ filtered: true }));
+    expect(panel.textContent).toContain("Answered bypro, Gemini");
+    await waitFor(() => expect(server.asked).toContain("/api/chat/messages/m-1/attempts"));
   });
 
   test("keep silent about a single attempt", async () => {
@@ -204,7 +278,7 @@ describe("the details of an answer", () => {
 describe("an answer says quietly", () => {
   test("that another model went on", () => {
     draw(answered({ handover: { at: 2, from: { provider: "openai", model: "terra", why: null } } }));
-    expect(screen.getByText("OpenAI broke off. Google Gemini went on from there.")).toBeTruthy();
+    expect(screen.getByText("OpenAI broke off. Gemini went on from there.")).toBeTruthy();
   });
 
   test("that a rule held it back, or took a part of it back", () => {

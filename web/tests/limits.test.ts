@@ -2,6 +2,7 @@
 import { Api } from "@client/api";
 import type { KeyValue } from "@client/storage";
 import { Chat } from "@core/chat/chat";
+import { isLeftOver } from "@core/chat/conversation";
 import { browserNetwork } from "@core/network";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { FakeServer, json, limit } from "./support/fake-server";
@@ -101,6 +102,49 @@ test("a spent budget is not waited for", async () => {
   expect(network.pauses).toEqual([]);
   expect(entries()[0]?.hindrance?.until).toBeGreaterThan(Date.now() + 30_000_000);
   expect(storage.keys("parlour.outbox.")).toHaveLength(1);
+});
+
+describe("a full conversation", () => {
+  const full = () => json(429, { code: "session_full", retryable: false, detail: "It is full." });
+  const begun = async () => {
+    chat.send(uid, "Hello", null);
+    await answered(1);
+    server.refusals.push(full);
+    for (const text of ["one", "two"]) chat.send(uid, text, null);
+    await vi.waitFor(() => expect(leftOver()).toEqual(["one", "two"]));
+  };
+  const leftOver = () =>
+    entries()
+      .filter(isLeftOver)
+      .map(({ content }) => content);
+  const posts = () => server.asked.filter((path) => path === "/api/chat").length;
+
+  test("refuses what is written behind the first refusal without asking again", async () => {
+    await begun();
+    expect(posts()).toBe(2);
+    chat.send(uid, "three", null);
+    expect(leftOver()).toEqual(["one", "two", "three"]);
+    network.online.set(() => false);
+    network.online.set(() => true);
+    await Promise.resolve();
+    expect(posts()).toBe(2);
+  });
+
+  test("is not asked again after a reload either, and keeps the text", async () => {
+    await begun();
+    const sessionId = chat.conversations.current.sessionId;
+    const later = new Chat(new Api(storage, server.fetch), storage, network, (work) => work(), {
+      onSession: () => undefined,
+      onAnswer: () => undefined,
+    });
+    later.boot(sessionId);
+    await vi.waitFor(() => expect(later.conversations.current.phase).toBe("ready"));
+    const left = later.conversations.current.entries.filter(isLeftOver);
+    expect(left.map(({ content }) => content)).toEqual(["one", "two"]);
+    expect(posts()).toBe(2);
+    later.removeUnsent(later.conversations.current.uid, ...left.map(({ key }) => key));
+    expect(storage.keys("parlour.outbox.")).toEqual([]);
+  });
 });
 
 test("an answer that may not be asked for again yet comes back at once, with the time", async () => {

@@ -6,7 +6,8 @@ import type { Model, RunEvent } from "@client/types";
 import { advance, emptyAnswer } from "@core/chat/answer";
 import { entryOf } from "@core/chat/conversation";
 import { languageFor } from "@core/i18n/translate";
-import { choiceIn, Models, modelName } from "@core/models/models";
+import { choiceIn, Models } from "@core/models/models";
+import { modelName, readable } from "@core/models/names";
 import { dollars, span, when } from "@core/when";
 import { beforeEach, describe, expect, test } from "vitest";
 import { done, FakeServer, stored } from "./support/fake-server";
@@ -165,6 +166,22 @@ test("a model is called by its listed name, else by its own without the provider
   expect(modelName([], "meta-llama/llama", "ollama")).toBe("meta-llama/llama");
 });
 
+test.each([
+  ["claude-sonnet-5-5", "Claude Sonnet 5.5"],
+  ["claude-3-5-haiku", "Claude 3.5 Haiku"],
+  ["gemini-3.8-flash", "Gemini 3.8 Flash"],
+  ["gpt-6.1-terra", "GPT-6.1 Terra"],
+  ["gpt-4o-mini", "GPT-4o Mini"],
+  ["llama4:latest", "llama4"],
+  // What is not understood keeps its name: two models never look like one.
+  ["claude-3-5-sonnet-20241022", "claude-3-5-sonnet-20241022"],
+  ["gpt-4.1-2025-04-14", "gpt-4.1-2025-04-14"],
+  ["my-own-model", "my-own-model"],
+  ["qwen3:8b", "qwen3:8b"],
+])("the id %s is read as %s", (id, name) => {
+  expect(readable(id)).toBe(name);
+});
+
 describe("words for", () => {
   const language = languageFor(["en-US"]);
   const now = new Date(2026, 10, 21, 12, 0).getTime();
@@ -172,8 +189,9 @@ describe("words for", () => {
   test.each([
     [22_400, "in 23 s"],
     [20 * 60_000, "in 20 min"],
-    [3 * 3_600_000, "at 3:00 PM"],
-    [12 * 3_600_000, "on November 22, 12:00 AM"],
+    // A line never ends between a time and its half of the day.
+    [3 * 3_600_000, "at 3:00\u00a0PM"],
+    [12 * 3_600_000, "on November\u00a022, 12:00\u00a0AM"],
     [-5, "in 0 s"],
   ])("a moment %i ms ahead", (ahead, words) => {
     expect(when(language, now + ahead, now).replace(/\u202f/g, " ")).toBe(words);

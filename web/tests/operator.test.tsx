@@ -39,8 +39,8 @@ const health = (change: Partial<ModelHealth>): ModelHealth => ({
 });
 const used = (change: Partial<UsageLine>): UsageLine => ({
   key: "openai/terra",
-  attempts: 8,
-  answers: 8,
+  calls: 8,
+  failures: 1,
   inputTokens: 1000,
   outputTokens: 200,
   cachedTokens: 0,
@@ -70,14 +70,16 @@ test("without figures the page says what will stand there", async () => {
   const nothing = { calls: 0, ttftP50Ms: null, ttftP95Ms: null };
   server.admin.models = [health({ provider: "builtin", model: "documents", ...nothing })];
   await show();
-  expect(await screen.findByText("The model is ready.")).toBeTruthy();
+  expect(await screen.findByText(/No model is connected/)).toBeTruthy();
   expect(screen.getByText(/No model has been asked since the server started/)).toBeTruthy();
   expect(screen.getByText(/OPENAI_API_KEY/)).toBeTruthy();
 });
 
-test("the page begins with how things stand, and tells each state in words", async () => {
+test("the page begins with how things stand, and what needs a look stands first, in words", async () => {
   server.admin.models = [
-    health({}),
+    health({ provider: "builtin", model: "documents", calls: 0 }),
+    health({ model: "gpt-6.1-terra", ttftP50Ms: 12, lastError: "provider_overloaded" }),
+    health({ provider: "gemini", model: "pro", state: "cooling", lastError: "provider_rate_limited" }),
     health({
       provider: "anthropic",
       model: "sonnet",
@@ -89,21 +91,36 @@ test("the page begins with how things stand, and tells each state in words", asy
     }),
   ];
   await show();
-  expect(await screen.findByText("One model rests; the others answer in its place.")).toBeTruthy();
-  const [, well, ill] = screen.getAllByRole("row");
-  expect(well?.textContent).toContain("Ready");
-  expect(well?.textContent).toContain("0.6 s; 2.1 s");
-  expect(ill?.textContent).toMatch(/Reststried again in (20|19) s7 of 9/);
-  expect(ill?.textContent).toContain("busy");
+  expect(await screen.findByText("2 models do not answer; the others answer in their place.")).toBeTruthy();
+  const [, ill, cooling, well, builtin] = screen.getAllByRole("row");
+  expect(ill?.className).toBe("health open");
+  expect(ill?.textContent).toMatch(/Not answeringnext try in (20|19) s7 of 9.*busy$/);
+  expect(cooling?.textContent).toContain("Rate limited");
+  expect(cooling?.textContent).toMatch(/asked to slow down$/);
+  expect(well?.textContent).toBe(
+    "GPT-6.1 TerraOpenAI · gpt-6.1-terraReady0 of 8< 0.1 s / 2.1 searlier: busy",
+  );
+  expect(builtin?.textContent).toContain("Documents alone");
+});
+
+test("the built-in answerer is no model that could be ready", async () => {
+  server.admin.models = [health({}), health({ model: "luna" }), health({ provider: "builtin" })];
+  await show();
+  expect(await screen.findByText("All 2 models are ready.")).toBeTruthy();
 });
 
 test("a sum never passes off an unknown price as nothing", async () => {
-  server.admin.usage = [used({}), used({ key: "compatible/a/b", costUsd: null, unpriced: 3 })];
+  server.admin.usage = [
+    used({}),
+    used({ key: "compatible/a/b", costUsd: null, unpriced: 3 }),
+    used({ key: "ollama/llama", costUsd: 0, unpriced: 47 }),
+  ];
   await show();
-  const table = (await screen.findByText("Used and spent")).closest("section");
-  const [, , unknown, total] = within(table as HTMLElement).getAllByRole("row");
-  expect(unknown?.textContent).toBe("a/bOwn server81,000200unknown");
-  expect(total?.textContent).toContain("$0.50and 3 calls of unknown price");
+  const table = (await screen.findByText("Usage and cost")).closest("section");
+  const [, , unknown, local, total] = within(table as HTMLElement).getAllByRole("row");
+  expect(unknown?.textContent).toBe("a/bOwn server811,000200unknown for 3 calls");
+  expect(local?.textContent).toMatch(/unknown for 47 calls$/);
+  expect(total?.textContent).toMatch(/^Total243.*unknown for 50 calls\$0.50 for the others$/);
   fireEvent.click(screen.getByRole("button", { name: "This month" }));
   expect(screen.getByRole("button", { name: "This month" }).getAttribute("aria-pressed")).toBe("true");
 });

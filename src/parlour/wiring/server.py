@@ -120,7 +120,7 @@ class Parlour:
         log = Log(self.database)
         self._log_of_runs = log
         self.journal = Journal(self.database, log, lease, self.metrics)
-        self.titles = Titles(self.database, self.shelf.models, self.limits, masked=self.moderation.masked)
+        self.titles = Titles(self.database, self.shelf.models, self.limits, moderation=self.moderation)
         self.turns = Turns(
             database=self.database,
             log=log,

@@ -20,13 +20,14 @@ export interface ModelHealth {
 /** Sums of a time for one model: `key` is `provider/model`. */
 export interface UsageLine {
   key: string;
-  attempts: number;
-  answers: number;
+  /** How often it was really asked: without those who were passed over, and what was kept from before. */
+  calls: number;
+  failures: number;
   inputTokens: number;
   outputTokens: number;
   cachedTokens: number;
   /** Null where nothing of it has a known price. */
   costUsd: number | null;
-  /** Answers that have no known price, so that the sum is short of them. */
+  /** Calls that have no known price, so that the sum is short of them. */
   unpriced: number;
 }

@@ -5,6 +5,7 @@ import { safeStorage } from "@client/storage";
 import type { Assistant, Person } from "@client/types";
 import { Address } from "./address";
 import { Chat } from "./chat/chat";
+import { isLeftOver } from "./chat/conversation";
 import { Drafts } from "./drafts";
 import { frames } from "./frames";
 import { type Language, languageFor } from "./i18n/translate";
@@ -95,12 +96,13 @@ export class App {
     this.again(uid, key);
   }
 
-  /** Take a message that its conversation has no room for along into a new one, to be sent from there. */
-  sayElsewhere(uid: string, key: string): void {
-    const text = this.chat.conversations.entry(uid, key)?.content ?? "";
-    this.drafts.set(null, text);
+  /** Take what a full conversation has no room for along into a new one, to be looked at and sent from there. */
+  sayElsewhere(uid: string): void {
+    const left = this.chat.conversations.get(uid)?.entries.filter(isLeftOver) ?? [];
+    const texts = [this.drafts.get(null), ...left.map(({ content }) => content)];
+    this.drafts.set(null, texts.filter(Boolean).join("\n\n"));
     this.chat.startNew();
-    this.chat.removeUnsent(uid, key);
+    this.chat.removeUnsent(uid, ...left.map(({ key }) => key));
   }
 
   #chooseAutomatic(uid: string): void {
@@ -136,9 +138,14 @@ export class App {
 
   async #greet(): Promise<void> {
     try {
-      const [person, assistants] = await Promise.all([this.api.me(), this.api.assistants()]);
+      // What there is to choose decides what is suggested, so all of it is there at once.
+      const [person, assistants] = await Promise.all([
+        this.api.me(),
+        this.api.assistants(),
+        this.models.refresh(),
+      ]);
       this.#shell({ person, assistants, unreachable: false });
-      await Promise.all([this.sessions.refresh(), this.models.refresh()]);
+      await this.sessions.refresh();
     } catch (error) {
       this.#shell({ unreachable: !(error instanceof ApiError) || error.retryable });
     }

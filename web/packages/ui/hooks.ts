@@ -1,5 +1,13 @@
 /** Small hooks over the browser. */
-import { type RefObject, useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import {
+  type RefObject,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
 
 /** Two columns beside the sidebar need this much page; narrower, the sidebar is a drawer. */
 export const DRAWER = "(max-width: 899.98px)";
@@ -59,6 +67,28 @@ export function usePressOutside(
     document.addEventListener("pointerdown", pressed, true);
     return () => document.removeEventListener("pointerdown", pressed, true);
   }, [ref, active]);
+}
+
+/** Where a box that scrolls goes on out of sight: "above", "below", both of them, or nothing. */
+export function useEdges(ref: RefObject<HTMLElement | null>): string {
+  const [edges, setEdges] = useState("");
+  useLayoutEffect(() => {
+    const box = ref.current;
+    if (!box || typeof ResizeObserver === "undefined") return;
+    const look = () => {
+      const above = box.scrollTop > 1 && "above";
+      const below = box.scrollHeight - box.clientHeight - box.scrollTop > 1 && "below";
+      setEdges([above, below].filter(Boolean).join(" "));
+    };
+    const watch = new ResizeObserver(look);
+    watch.observe(box);
+    box.addEventListener("scroll", look, { passive: true });
+    return () => {
+      watch.disconnect();
+      box.removeEventListener("scroll", look);
+    };
+  }, [ref]);
+  return edges;
 }
 
 /** Put text on the clipboard, also where the page came without TLS and the modern way is closed. */

@@ -1,6 +1,7 @@
 /** What models and those who offer them are called. */
 import type { Model } from "@client/types";
-import { BUILTIN, modelName, providerName } from "@core/models/models";
+import { BUILTIN } from "@core/models/models";
+import { modelName, providerName, readable } from "@core/models/names";
 import { useCallback, useMemo } from "react";
 import { useApp, useStore, useWords } from "./context";
 
@@ -29,7 +30,7 @@ export function useNames(): Names {
     () => ({
       provider,
       model: (id, from) => (from === BUILTIN ? t("model.answerer") : modelName(items, id, from)),
-      listed: (model) => (model.provider === BUILTIN ? t("model.answerer") : model.name),
+      listed: (model) => (model.provider === BUILTIN ? t("model.answerer") : readable(model.name)),
     }),
     [provider, items, t],
   );

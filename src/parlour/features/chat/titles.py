@@ -1,6 +1,5 @@
 """Titles of sessions: the first words at once, a better one by a model after the first exchange."""
 
-from collections.abc import Callable
 from contextlib import aclosing
 
 import structlog
@@ -9,7 +8,8 @@ from parlour.features.assistants.models import Models
 from parlour.features.chat.store import sessions
 from parlour.features.chat.values import Outcome, Run
 from parlour.features.limits.service import Limits
-from parlour.infra.storage.database import WORKER, Database
+from parlour.features.moderation.service import Moderation
+from parlour.infra.storage.database import WORKER, Database, patiently
 from parlour.llm.model import Model, Prompt, Text, Turn
 from parlour.llm.orchestra.routing import Choice
 from parlour.llm.tokens import estimate_tokens
@@ -41,17 +41,15 @@ def first_words(text: str) -> str:
 class Titles:
     """Names sessions after their first exchange."""
 
-    def __init__(
-        self, database: Database, models: Models, limits: Limits, *, masked: Callable[[Model], Model]
-    ) -> None:
+    def __init__(self, database: Database, models: Models, limits: Limits, *, moderation: Moderation) -> None:
         """Ask the small ones of ``models``, within ``limits``; without them the first words stay.
 
-        ``masked`` keeps personal data from a model.
+        ``moderation`` holds for a title as for an answer.
         """
         self._database = database
         self._models = models
         self._limits = limits
-        self._masked = masked
+        self._moderation = moderation
 
     async def after_turn(self, run: Run, outcome: Outcome, asker: Principal | None) -> None:
         """Give the session a title if this was its first answer. Never fails: a title is not worth it.
@@ -88,6 +86,7 @@ class Titles:
 
     async def _written(self, choice: Choice, run: Run, question: str, answer: str, asker: Principal) -> str:
         """Let a small model write; like every call it is within the budgets and in the ledger."""
+        question = self._moderation.recalled(question)
         asked = f"{question[:_SHOWN]}\n\n---\n\n{answer[:_SHOWN]}"
         prompt = Prompt(system=_INSTRUCTION, turns=(Turn("user", asked),), max_tokens=_TOKENS)
         worst = self._models.worst_case_usd(
@@ -98,9 +97,20 @@ class Titles:
         )
         answering = self._models.answering(choice)
         try:
-            return _title_of(await _said(self._masked(answering), prompt))
+            title = _title_of(await _said(self._moderation.masked(answering), prompt))
         finally:
-            await self._limits.end_completion(asker, reserved, answering.ledger)
+            await patiently(lambda: self._limits.end_completion(asker, reserved, answering.ledger))
+        return title if await self._may_stand(title, question) else ""
+
+    async def _may_stand(self, title: str, question: str) -> bool:
+        """Tell whether nobody objects to a title: there is nothing to mend in so few words."""
+        guard = self._moderation.guard_output(heard=[question])
+        if guard is None:
+            return True
+        with guard:
+            guard.feed(title)
+            await guard.end()
+        return not guard.findings
 
 
 async def _said(model: Model, prompt: Prompt) -> str:

@@ -11,6 +11,9 @@ import {
   type Conversation,
   type Entry,
   entryOf,
+  FULL,
+  type Hindrance,
+  isLeftOver,
   merged,
   newConversation,
   questionEntry,
@@ -135,6 +138,8 @@ export class Chat {
       model,
       text,
       createdAt: Math.max(Date.now(), (this.#outbox.all().at(-1)?.createdAt ?? 0) + 1),
+      // Behind what found no room there is none either.
+      ...(conversation.entries.some(isLeftOver) && { leftOver: true }),
     };
     this.#outbox.put(item);
     this.#show(uid, item);
@@ -148,11 +153,12 @@ export class Chat {
     this.#deliveries.retry(uid, key);
   }
 
-  /** Take back a message that has not gone out. */
-  removeUnsent(uid: string, key: string): void {
-    const item = this.#outbox.of(uid).find((each) => each.clientMessageId === key);
-    if (item) this.#outbox.remove(item);
-    this.conversations.removeEntries(uid, (entry) => entry.key === key);
+  /** Take back messages that have not gone out. */
+  removeUnsent(uid: string, ...keys: string[]): void {
+    for (const item of this.#outbox.of(uid)) {
+      if (keys.includes(item.clientMessageId)) this.#outbox.remove(item);
+    }
+    this.conversations.removeEntries(uid, (entry) => keys.includes(entry.key));
     // What stood behind it may have waited for it only.
     void this.#deliveries.pump(uid);
   }
@@ -192,11 +198,12 @@ export class Chat {
 
   #show(uid: string, item: OutboxItem): void {
     const delivery = this.network.online.get() ? "sending" : "waiting";
+    const full = item.leftOver && ({ delivery: "refused", hindrance: LEFT_OVER } as const);
     this.conversations.update(uid, (conversation) => {
       // What a limit keeps is waited for by everything behind it.
       const ahead = conversation.entries.find((entry) => entry.delivery === "limited");
       const held = ahead && { delivery: ahead.delivery, hindrance: ahead.hindrance };
-      const entry = { ...questionEntry(item), delivery, ...held } as const;
+      const entry = { ...questionEntry(item), delivery, ...held, ...full } as const;
       return { ...conversation, entries: [...conversation.entries, entry] };
     });
   }
@@ -220,6 +227,8 @@ export class Chat {
     }
   }
 }
+
+const LEFT_OVER: Hindrance = { code: FULL, reason: "", until: null };
 
 function fresh(): Conversation {
   return newConversation(`new-${newId()}`, null);

@@ -155,6 +155,14 @@ export function withEntry(
   return { ...conversation, entries };
 }
 
+/** What a conversation says that may not grow any more. */
+export const FULL = "session_full";
+
+/** A message that its conversation has no room for. */
+export function isLeftOver({ delivery, hindrance }: Entry): boolean {
+  return delivery === "refused" && hindrance?.code === FULL;
+}
+
 /** The answer that is on its way, the newest one if there are several. */
 export function liveAnswer(conversation: Conversation): Entry | undefined {
   return conversation.entries.findLast((entry) => entry.role === "assistant" && !settled(entry.status));

@@ -3,7 +3,7 @@ import type { Api } from "@client/api";
 import { ApiError } from "@client/problem";
 import type { SendBody } from "@client/types";
 import type { Network } from "../network";
-import { answerEntry, answerKey, type Delivery, type Hindrance } from "./conversation";
+import { answerEntry, answerKey, type Delivery, FULL, type Hindrance } from "./conversation";
 import type { Conversations } from "./conversations";
 import { retryAfter } from "./follow";
 import type { Outbox, OutboxItem } from "./outbox";
@@ -74,8 +74,15 @@ export class Deliveries {
   }
 
   #giveUp(uid: string, item: OutboxItem, outcome: Outcome, failure: unknown): Outcome {
+    const why = hindrance(failure);
+    if (why?.code === FULL) {
+      // What stands behind it would be refused as well, now and after every reload.
+      this.#markAll(uid, "refused", why);
+      for (const each of this.#waiting(uid)) this.outbox.put({ ...each, leftOver: true });
+      return "held";
+    }
     if (outcome === "held") this.#markAll(uid, "waiting");
-    this.#mark(uid, item, "refused", hindrance(failure));
+    this.#mark(uid, item, "refused", why);
     return outcome;
   }
 
@@ -129,7 +136,7 @@ export class Deliveries {
   }
 
   #waiting(uid: string): OutboxItem[] {
-    return this.outbox.of(uid).filter((each) => !this.#refused.has(each.clientMessageId));
+    return this.outbox.of(uid).filter((each) => !each.leftOver && !this.#refused.has(each.clientMessageId));
   }
 
   #waits(item: OutboxItem): boolean {

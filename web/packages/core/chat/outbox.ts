@@ -17,6 +17,8 @@ export interface OutboxItem {
   model: string | null;
   text: string;
   createdAt: number;
+  /** Its conversation is full: it is kept for its text, and not sent there again. */
+  leftOver?: boolean;
 }
 
 export class Outbox {
@@ -66,6 +68,7 @@ function parse(stored: string | null): OutboxItem | null {
       model: text(item.model) || null,
       text: text(item.text),
       createdAt: Number(item.createdAt) || 0,
+      ...(item.leftOver === true && { leftOver: true }),
     };
   } catch {
     return null;

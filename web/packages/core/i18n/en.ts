@@ -86,6 +86,7 @@ export const en = {
   "message.stopped": "Stopped.",
   "message.failed": "The answer could not be finished. Your question is kept.",
   "message.tryAgain": "Try again",
+  "message.notSent": "Not sent",
   "message.waiting": "Waiting to send",
   "message.remove": "Remove",
   "message.unreachable": "Not sent: the server could not be reached. Your text is kept.",

@@ -77,6 +77,11 @@ export function choosable(items: readonly Model[]): boolean {
   return items.filter(({ id }) => id !== AUTOMATIC && id !== BUILTIN).length > 1;
 }
 
+/** Tell whether a language model can answer, and not only the built-in answerer. */
+export function connected(items: readonly Model[]): boolean {
+  return items.some(({ id, provider }) => id !== AUTOMATIC && provider !== BUILTIN);
+}
+
 /** What is in force in a conversation; `made` is the wish its session was made with, on whatever device. */
 export function choiceIn(state: ModelsState, sessionId: string | null, made: string | null): Choice | null {
   const { items, wishes } = state;
@@ -87,24 +92,4 @@ export function choiceIn(state: ModelsState, sessionId: string | null, made: str
   const model = items.find(({ id }) => id === wanted);
   if (model) return { model, gone: null, wish };
   return { model: first, gone: wish, wish: wish && first.id };
-}
-
-const NAMES: Readonly<Record<string, string>> = {
-  openai: "OpenAI",
-  anthropic: "Anthropic",
-  gemini: "Google Gemini",
-  ollama: "Ollama",
-};
-
-/** The name a provider goes by, or null for one that has none of its own. */
-export function providerName(provider: string | null): string | null {
-  return (provider && NAMES[provider]) || null;
-}
-
-/** A model's own name: as the list calls it, else its id without the provider in front. */
-export function modelName(items: readonly Model[], id: string, provider: string | null = null): string {
-  const listed = items.find((model) => model.id === id || model.id === `${provider}/${id}`);
-  const [prefix, ...rest] = id.split("/");
-  const bare = rest.length > 0 && prefix !== undefined && (prefix in NAMES || prefix === provider);
-  return listed?.name ?? (bare ? rest.join("/") : id);
 }

@@ -1,12 +1,14 @@
 /**
  * The models as a listbox: one stop for Tab, arrows, Home, End and first letters move, Enter and Space choose.
- * What can't be had stays in the list with its reason, and can be reached but not chosen.
+ * They stand under who offers them. What can't be had stays in the list with its reason, and can be reached but
+ * not chosen.
  */
 import type { Model } from "@client/types";
-import { BUILTIN } from "@core/models/models";
+import { AUTOMATIC, BUILTIN } from "@core/models/models";
 import { Check } from "lucide-react";
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
 import { useWords } from "../context";
+import { useEdges } from "../hooks";
 import { useNames } from "../names";
 
 /** Letters typed within this time are one word. */
@@ -20,9 +22,11 @@ interface Props {
   onLeave(): void;
 }
 
-export function ModelList({ id, items, chosen, onChoose, onLeave }: Props) {
+export function ModelList({ id, items: listed, chosen, onChoose, onLeave }: Props) {
   const t = useWords();
   const names = useNames();
+  const groups = useGroups(listed);
+  const items = useMemo(() => groups.flatMap(({ models }) => models), [groups]);
   const [active, setActive] = useState(chosen);
   const list = useRef<HTMLDivElement>(null);
   const typed = useRef({ word: "", at: 0 });
@@ -31,9 +35,12 @@ export function ModelList({ id, items, chosen, onChoose, onLeave }: Props) {
     items.findIndex((model) => model.id === active),
   );
   const optionId = (index: number) => `${id}-${index}`;
+  const edges = useEdges(list);
   useEffect(() => list.current?.focus(), []);
   useEffect(() => {
-    document.getElementById(`${id}-${at}`)?.scrollIntoView?.({ block: "nearest" });
+    // The first one brings what stands above it along.
+    if (at === 0) list.current?.scrollTo?.({ top: 0 });
+    else document.getElementById(`${id}-${at}`)?.scrollIntoView?.({ block: "nearest" });
   }, [id, at]);
   const move = (index: number) => setActive(items[(index + items.length) % items.length]?.id ?? chosen);
   const choose = (model: Model | undefined) => model?.available && onChoose(model.id);
@@ -64,46 +71,90 @@ export function ModelList({ id, items, chosen, onChoose, onLeave }: Props) {
     event.stopPropagation();
     act();
   };
+  const option = (model: Model) => {
+    const index = items.indexOf(model);
+    return (
+      // biome-ignore lint/a11y/useKeyWithClickEvents: the listbox has the keys, as its pattern asks
+      <div
+        key={model.id}
+        id={optionId(index)}
+        role="option"
+        tabIndex={-1}
+        aria-selected={model.id === chosen}
+        aria-disabled={!model.available}
+        data-active={index === at || undefined}
+        className="model-option"
+        onPointerMove={() => setActive(model.id)}
+        onClick={() => choose(model)}
+      >
+        <Words model={model} />
+        {model.id === chosen && <Check size={16} strokeWidth={1.75} aria-hidden="true" />}
+      </div>
+    );
+  };
   return (
-    <div
-      ref={list}
-      id={id}
-      role="listbox"
-      aria-label={t("model.choose")}
-      aria-activedescendant={optionId(at)}
-      tabIndex={0}
-      className="model-list"
-      onKeyDown={pressed}
-    >
-      {items.map((model, index) => (
-        // biome-ignore lint/a11y/useKeyWithClickEvents: the listbox has the keys, as its pattern asks
-        <div
-          key={model.id}
-          id={optionId(index)}
-          role="option"
-          tabIndex={-1}
-          aria-selected={model.id === chosen}
-          aria-disabled={!model.available}
-          data-active={index === at || undefined}
-          className="model-option"
-          onPointerMove={() => setActive(model.id)}
-          onClick={() => choose(model)}
-        >
-          <Words model={model} />
-          {model.id === chosen && <Check size={16} strokeWidth={1.75} aria-hidden="true" />}
-        </div>
-      ))}
+    <div className="model-scroll" data-edges={edges}>
+      <div
+        ref={list}
+        id={id}
+        role="listbox"
+        aria-label={t("model.choose")}
+        aria-activedescendant={optionId(at)}
+        tabIndex={0}
+        className="model-list"
+        onKeyDown={pressed}
+      >
+        {groups.map(({ label, models }, index) =>
+          label === null ? (
+            models.map(option)
+          ) : (
+            // biome-ignore lint/a11y/useSemanticElements: no fieldset may stand in a listbox
+            <div key={label} role="group" aria-labelledby={`${id}-of-${index}`} className="model-group">
+              <div id={`${id}-of-${index}`} role="presentation" className="menu-heading">
+                <bdi>{label}</bdi>
+              </div>
+              {models.map(option)}
+            </div>
+          ),
+        )}
+      </div>
     </div>
   );
+}
+
+interface Group {
+  /** Null for the choice that is left to the server. */
+  label: string | null;
+  models: Model[];
+}
+
+/** The models by who offers them, each named once, in the order of the list. */
+function useGroups(items: readonly Model[]): readonly Group[] {
+  const t = useWords();
+  const names = useNames();
+  return useMemo(() => {
+    const groups = new Map<string | null, Group>();
+    for (const model of items) {
+      const label = labelOf(model);
+      const group = groups.get(label) ?? { label, models: [] };
+      group.models.push(model);
+      groups.set(label, group);
+    }
+    return [...groups.values()];
+    function labelOf({ id, provider }: Model): string | null {
+      if (id === AUTOMATIC || provider === null) return null;
+      return provider === BUILTIN ? t("model.documents") : names.provider(provider);
+    }
+  }, [items, names, t]);
 }
 
 function Words({ model }: { model: Model }) {
   const t = useWords();
   const names = useNames();
-  const builtin = model.provider === BUILTIN;
-  const from = builtin ? t("model.answererNote") : model.provider && names.provider(model.provider);
+  const plain = model.id === AUTOMATIC && "model.automaticNote";
+  const does = plain || (model.provider === BUILTIN && "model.answererNote");
   const note = model.note ?? (model.available ? null : t("model.away"));
-  const line = [from, note].filter(Boolean).join(" · ");
+  const line = [does && t(does), note].filter(Boolean).join(" · ");
   return (
     <span className="model-words">
       <span>

@@ -1,13 +1,14 @@
 /** Which model answers: a button in the composer that opens a list, beside it or, on a phone, as a sheet. */
 import type { Model } from "@client/types";
-import { AUTOMATIC, type Choice, choiceIn, modelName } from "@core/models/models";
+import { AUTOMATIC, type Choice, choiceIn } from "@core/models/models";
+import { modelName } from "@core/models/names";
 import { ChevronDown, CircleAlert, Cpu, X } from "lucide-react";
 import { type ReactNode, useCallback, useId, useLayoutEffect, useRef, useState } from "react";
 import { useApp, useStore, useWhole, useWords } from "../context";
 import { PHONE, useMedia, usePressOutside } from "../hooks";
 import { useNames } from "../names";
 import { IconButton } from "../parts/IconButton";
-import { place } from "../parts/place";
+import { placeOutside } from "../parts/place";
 import { ModelList } from "./ModelList";
 
 /** Nothing at all where there is nothing to choose. */
@@ -120,7 +121,7 @@ function Popover({ button, children }: { button: HTMLElement | null; children: R
   useLayoutEffect(() => {
     if (!box.current || !button) return;
     box.current.showPopover?.();
-    place(box.current, button);
+    placeOutside(box.current, button, button.closest("form") ?? button);
   }, [button]);
   return (
     <div ref={box} popover="manual" className="menu model-menu">

@@ -1,16 +1,23 @@
 /** The first thing a visitor sees: a greeting, the composer, four things to ask, and what the answers rest on. */
 import type { Conversation } from "@core/chat/conversation";
 import { dayPart } from "@core/days";
+import { connected } from "@core/models/models";
 import { CornerDownRight } from "lucide-react";
-import { useApp, useWhole, useWords } from "../context";
+import { useApp, useStore, useWhole, useWords } from "../context";
 import { Lamp } from "../parts/Lamp";
 import { Composer } from "./Composer";
+
+/** What only helps whoever has no language model yet. */
+const TO_BEGIN_WITH = "Connect a model";
 
 export function Welcome({ conversation }: { conversation: Conversation }) {
   const t = useWords();
   const app = useApp();
   const { assistants, person, unreachable } = useWhole(app.shell);
   const assistant = assistants[0];
+  const suggestions = useStore(app.models.store, ({ items }) => connected(items))
+    ? assistant?.suggestions.filter(({ title }) => title !== TO_BEGIN_WITH)
+    : assistant?.suggestions;
   const send = (text: string) => app.say(conversation.uid, text);
   const greeting = t(`welcome.${dayPart(new Date().getHours())}`);
   const name = person?.displayName?.trim().split(/\s+/)[0];
@@ -34,9 +41,9 @@ export function Welcome({ conversation }: { conversation: Conversation }) {
             {t("welcome.unreachable")}
           </p>
         )}
-        {assistant && assistant.suggestions.length > 0 && (
+        {suggestions && suggestions.length > 0 && (
           <ul className="suggestions" aria-label={t("welcome.suggestions")}>
-            {assistant.suggestions.slice(0, 4).map((suggestion) => (
+            {suggestions.slice(0, 4).map((suggestion) => (
               <li key={suggestion.title}>
                 <button type="button" className="suggestion" onClick={() => send(suggestion.text)}>
                   <CornerDownRight size={18} strokeWidth={1.75} />

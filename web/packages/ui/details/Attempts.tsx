@@ -23,18 +23,23 @@ export function Attempts({ attempts }: { attempts: readonly Attempt[] }) {
 
 function Line({ attempt }: { attempt: Attempt }) {
   const names = useNames();
-  const { provider, model, status, why, cause } = attempt;
+  const { provider, model, status, cause } = attempt;
+  const from = names.provider(provider);
+  const name = names.model(model, provider);
   return (
     <li className={`attempt ${status}`}>
       <span className="attempt-name">
-        <bdi>{names.provider(provider)}</bdi> <small dir="auto">{names.model(model, provider)}</small>
+        {name.startsWith(from) ? (
+          <bdi>{name}</bdi>
+        ) : (
+          <>
+            <bdi>{from}</bdi> <small dir="auto">{name}</small>
+          </>
+        )}
+      </span>{" "}
+      <span className="attempt-words">
+        <bdi>{useOutcome(attempt)}</bdi>
       </span>
-      <span className="attempt-words">{useOutcome(attempt)}</span>
-      {why && (
-        <span className="attempt-why">
-          <bdi>{why}</bdi>
-        </span>
-      )}
       {cause && (
         <code className="attempt-cause" dir="ltr">
           {cause}
@@ -44,9 +49,11 @@ function Line({ attempt }: { attempt: Attempt }) {
   );
 }
 
-function useOutcome({ status, error, ttftMs, costUsd, cached }: Attempt): string {
+/** How it went. Why one was asked after another follows from that; why one was not asked is told here only. */
+function useOutcome({ status, why, error, ttftMs, costUsd, cached }: Attempt): string {
   const t = useWords();
   const { language } = useApp();
+  if (status === "skipped" && why) return t("attempt.skippedFor", { why });
   if (status === "failed") {
     const reason = reasonKey(error);
     if (!reason) return t("attempt.failedPlain");

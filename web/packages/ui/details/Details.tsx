@@ -1,5 +1,6 @@
 /** How an answer came about, for whoever asks: who answered and why, tokens, cost, time, and who was asked before. */
 import type { Attempt, Spent } from "@client/types";
+import type { Answerer } from "@core/chat/answer";
 import type { Entry } from "@core/chat/conversation";
 import { dollars, span } from "@core/when";
 import { type ReactNode, useEffect, useState } from "react";
@@ -9,32 +10,57 @@ import { Attempts } from "./Attempts";
 
 export function Details({ id, entry }: { id: string; entry: Entry }) {
   const t = useWords();
-  const names = useNames();
-  const { by, spent } = entry;
-  const attempts = useAttempts(entry.id, entry.status);
-  const model = by?.model ? names.model(by.model, by.provider) : null;
-  const provider = by?.provider ? names.provider(by.provider) : null;
+  const { by, spent, content, status } = entry;
+  const unasked = unheard(entry);
+  const attempts = useAttempts(unasked ? null : entry.id, status);
+  // Who was asked last and said nothing has not answered; the attempts tell of them.
+  const said = content !== "";
+  const nothing = unasked
+    ? "details.unasked"
+    : !said && status === "failed"
+      ? "details.nobody"
+      : !by && !spent && "details.nothing";
   return (
-    <section id={id} className="details" aria-label={t("answer.details")}>
-      <dl>
-        {(model || provider) && (
-          <Line label={t("details.answeredBy")}>
-            {model && provider ? t("details.by", { model, provider }) : (model ?? provider)}
-          </Line>
-        )}
-        {by?.why && <Line label={t("details.why")}>{by.why}</Line>}
-        {spent && <Figures spent={spent} />}
-      </dl>
-      {!by && !spent && <p className="quiet-line">{t("details.nothing")}</p>}
+    // biome-ignore lint/a11y/useSemanticElements: it holds no fields; a region for each answer would be too many
+    <div id={id} role="group" className="details" aria-label={t("answer.details")}>
+      {!unasked && (
+        <dl>
+          {said && by && <Speaker by={by} failed={status === "failed"} />}
+          {spent && <Figures spent={spent} />}
+        </dl>
+      )}
+      {nothing && <p className="quiet-line">{t(nothing)}</p>}
       {attempts === "failed" && <p className="quiet-line">{t("details.failed")}</p>}
       {Array.isArray(attempts) && telling(attempts) && <Attempts attempts={attempts} />}
-    </section>
+    </div>
   );
+}
+
+function Speaker({ by, failed }: { by: Answerer; failed: boolean }) {
+  const t = useWords();
+  const names = useNames();
+  const model = by.model ? names.model(by.model, by.provider) : null;
+  const provider = by.provider ? names.provider(by.provider) : null;
+  return (
+    <>
+      {(model || provider) && (
+        <Line label={t(failed ? "details.begunBy" : "details.answeredBy")}>
+          {model && provider ? t("details.by", { model, provider }) : (model ?? provider)}
+        </Line>
+      )}
+      {by.why && <Line label={t("details.why")}>{by.why}</Line>}
+    </>
+  );
+}
+
+/** A rule answered in place of a model: there is nothing to read. */
+function unheard({ filtered, by }: Entry): boolean {
+  return filtered && !by?.model && !by?.provider;
 }
 
 /** One model that simply answered is told above. */
 function telling(attempts: readonly Attempt[]): boolean {
-  return attempts.length > 1 || attempts.some(({ cached }) => cached);
+  return attempts.length > 1 || attempts.some(({ cached, status }) => cached || status !== "answered");
 }
 
 function Line({ label, children }: { label: string; children: ReactNode }) {

@@ -3,18 +3,23 @@ import type { ModelHealth, ModelState } from "@client/operator";
 import { en } from "@core/i18n/en";
 import type { Key, Translate } from "@core/i18n/translate";
 import { BUILTIN } from "@core/models/models";
+import { bareId } from "@core/models/names";
 import { span } from "@core/when";
-import { CircleCheck, CircleDashed, CirclePause, Hourglass } from "lucide-react";
+import { CircleAlert, CircleCheck, CircleDashed, Hourglass } from "lucide-react";
 import { Countdown } from "../Countdown";
 import { useApp, useWords } from "../context";
 import { useNames } from "../names";
+import "./figures.css";
 
 const ICONS: Readonly<Record<ModelState, typeof CircleCheck>> = {
   closed: CircleCheck,
-  open: CirclePause,
+  open: CircleAlert,
   half_open: CircleDashed,
   cooling: Hourglass,
 };
+
+/** What needs a look stands first. */
+const ORDER: readonly ModelState[] = ["open", "half_open", "cooling", "closed"];
 
 export function HealthTable({ models, readAt }: { models: readonly ModelHealth[]; readAt: number | null }) {
   const t = useWords();
@@ -33,6 +38,12 @@ export function HealthTable({ models, readAt }: { models: readonly ModelHealth[]
       </div>
     </section>
   );
+}
+
+/** By state, and else in the order of the server, with the one that is no model last. */
+function inOrder(models: readonly ModelHealth[]): readonly ModelHealth[] {
+  const rank = ({ state, provider }: ModelHealth) => ORDER.indexOf(state) * 2 + Number(provider === BUILTIN);
+  return models.toSorted((a, b) => rank(a) - rank(b));
 }
 
 function unasked({ calls, ttftP50Ms, lastError }: ModelHealth): boolean {
@@ -57,7 +68,7 @@ function Table({ models }: { models: readonly ModelHealth[] }) {
         </tr>
       </thead>
       <tbody>
-        {models.map((health) => (
+        {inOrder(models).map((health) => (
           <Row key={`${health.provider}/${health.model}`} health={health} />
         ))}
       </tbody>
@@ -67,29 +78,46 @@ function Table({ models }: { models: readonly ModelHealth[] }) {
 
 function Row({ health }: { health: ModelHealth }) {
   const t = useWords();
-  const names = useNames();
-  const { provider, model, calls, failures, lastError } = health;
+  const { provider, model, state, calls, failures, lastError } = health;
+  const first = useFirstWord(health);
   return (
-    <tr>
-      <th scope="row">
-        <bdi>{names.model(model, provider)}</bdi>
-        <small>
-          <bdi>{names.provider(provider)}</bdi>
-        </small>
-      </th>
+    <tr className={`health ${state}`}>
+      <ModelCell provider={provider} model={model} />
       <td>
         <State health={health} />
       </td>
-      <td className="number" data-label={t("operator.failures")}>
+      <td className="number" data-label={t("operator.failures")} data-none={calls === 0 || undefined}>
         {calls > 0 ? t("operator.failuresLine", { failures, calls }) : "–"}
       </td>
-      <td className="number" data-label={t("operator.firstWord")}>
-        {useFirstWord(health)}
+      <td className="number" data-label={t("operator.firstWord")} data-none={first === null || undefined}>
+        <bdi>{first ?? "–"}</bdi>
       </td>
-      <td className="trouble-cell" data-label={lastError ? t("operator.error") : undefined}>
-        {lastError && <bdi>{reason(lastError, t)}</bdi>}
+      <td
+        className="trouble-cell"
+        data-label={t("operator.error")}
+        data-none={lastError === null || undefined}
+      >
+        <bdi>{lastError === null ? "–" : told(lastError, state, t)}</bdi>
       </td>
     </tr>
+  );
+}
+
+/** A model by its name, with who offers it and the id that it is set up by. */
+export function ModelCell({ provider, model }: { provider: string; model: string }) {
+  const t = useWords();
+  const names = useNames();
+  const name = names.model(model, provider);
+  const id = bareId(model, provider);
+  const from = names.provider(provider);
+  const same = provider === BUILTIN || id === name;
+  return (
+    <th scope="row">
+      <bdi>{name}</bdi>
+      <small>
+        <bdi>{same ? from : t("operator.id", { provider: from, id })}</bdi>
+      </small>
+    </th>
   );
 }
 
@@ -111,16 +139,17 @@ function State({ health: { state, retryAt } }: { health: ModelHealth }) {
   );
 }
 
-function useFirstWord({ ttftP50Ms, ttftP95Ms }: ModelHealth): string {
+function useFirstWord({ ttftP50Ms, ttftP95Ms }: ModelHealth): string | null {
   const t = useWords();
   const { language } = useApp();
-  if (ttftP50Ms === null) return "–";
-  const half = span(language, ttftP50Ms);
-  return ttftP95Ms === null ? half : t("operator.first", { half, most: span(language, ttftP95Ms) });
+  if (ttftP50Ms === null) return null;
+  const half = span(language, ttftP50Ms, true);
+  return ttftP95Ms === null ? half : t("operator.first", { half, most: span(language, ttftP95Ms, true) });
 }
 
-/** A known code in words, whatever else as it came. */
-function reason(error: string, t: Translate): string {
+/** A known code in words, whatever else as it came; of a model that is well again it is a thing of the past. */
+function told(error: string, state: ModelState, t: Translate): string {
   const key = `reason.${error}`;
-  return Object.hasOwn(en, key) ? t(key as Key) : error;
+  const reason = Object.hasOwn(en, key) ? t(key as Key) : error;
+  return state === "closed" ? t("operator.earlier", { reason }) : reason;
 }

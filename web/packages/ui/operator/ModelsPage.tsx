@@ -1,6 +1,7 @@
 /** For operators: how each model fares right now, and what was used and spent. Loaded when it is opened. */
 import type { ModelHealth } from "@client/operator";
 import { operates } from "@core/app";
+import { BUILTIN } from "@core/models/models";
 import { ModelsWatch } from "@core/models/operator";
 import { Menu as MenuIcon, PanelLeft } from "lucide-react";
 import { useEffect, useMemo } from "react";
@@ -63,10 +64,12 @@ function Watched() {
   );
 }
 
-/** One sentence on how things stand, before any figure. */
-function Standing({ models }: { models: readonly ModelHealth[] }) {
+/** One sentence on how things stand, before any figure. The built-in answerer is no model, and always ready. */
+function Standing({ models: listed }: { models: readonly ModelHealth[] }) {
   const t = useWords();
+  const models = listed.filter(({ provider }) => provider !== BUILTIN);
   const resting = models.filter(({ state }) => state !== "closed").length;
+  if (models.length === 0) return t("operator.none");
   if (resting === 0) return t("operator.well", { count: models.length });
   return resting === models.length ? t("operator.allResting") : t("operator.resting", { count: resting });
 }

@@ -3,7 +3,7 @@ import type { UsageLine } from "@client/operator";
 import { dollars } from "@core/when";
 import { useState } from "react";
 import { useApp, useWords } from "../context";
-import { useNames } from "../names";
+import { ModelCell } from "./HealthTable";
 
 type Period = "today" | "month";
 const PERIODS: readonly Period[] = ["today", "month"];
@@ -41,7 +41,10 @@ function Table({ lines }: { lines: readonly UsageLine[] }) {
         <tr>
           <th scope="col">{t("operator.model")}</th>
           <th scope="col" className="number">
-            {t("operator.answers")}
+            {t("operator.calls")}
+          </th>
+          <th scope="col" className="number">
+            {t("operator.failures")}
           </th>
           <th scope="col" className="number">
             {t("operator.read")}
@@ -70,26 +73,21 @@ function Table({ lines }: { lines: readonly UsageLine[] }) {
 
 function Line({ line }: { line: UsageLine }) {
   const t = useWords();
-  const names = useNames();
   const { language } = useApp();
   const figure = (value: number) => value.toLocaleString(language.locale);
   const [provider = "", ...rest] = line.key.split("/");
   return (
     <tr>
-      <th scope="row">
-        {line.key === TOTAL ? (
-          t("operator.total")
-        ) : (
-          <>
-            <bdi>{names.model(rest.join("/"), provider)}</bdi>
-            <small>
-              <bdi>{names.provider(provider)}</bdi>
-            </small>
-          </>
-        )}
-      </th>
-      <td className="number" data-label={t("operator.answers")}>
-        {figure(line.attempts)}
+      {line.key === TOTAL ? (
+        <th scope="row">{t("operator.total")}</th>
+      ) : (
+        <ModelCell provider={provider} model={rest.join("/")} />
+      )}
+      <td className="number" data-label={t("operator.calls")}>
+        {figure(line.calls)}
+      </td>
+      <td className="number" data-label={t("operator.failures")}>
+        {figure(line.failures)}
       </td>
       <td className="number" data-label={t("operator.read")}>
         {figure(line.inputTokens)}
@@ -104,16 +102,17 @@ function Line({ line }: { line: UsageLine }) {
   );
 }
 
-/** A sum says what it is short of: a price that nobody knows is not nothing. */
+/** A sum says first what it is short of: a price that nobody knows is not nothing. */
 function Cost({ line: { costUsd, unpriced } }: { line: UsageLine }) {
   const t = useWords();
   const { language } = useApp();
-  if (costUsd === null) return unpriced > 0 ? t("operator.unpriced") : dollars(language, 0);
+  const known = dollars(language, costUsd ?? 0);
+  if (unpriced === 0) return known;
   return (
-    <>
-      {dollars(language, costUsd)}
-      {unpriced > 0 && <small>{t("operator.partly", { count: unpriced })}</small>}
-    </>
+    <span>
+      {t("operator.unpriced", { count: unpriced })}
+      {costUsd ? <small>{t("operator.priced", { amount: known })}</small> : null}
+    </span>
   );
 }
 
@@ -124,8 +123,8 @@ function sum(lines: readonly UsageLine[]): UsageLine {
   const priced = lines.some(({ costUsd }) => costUsd !== null);
   return {
     key: TOTAL,
-    attempts: add(({ attempts }) => attempts),
-    answers: add(({ answers }) => answers),
+    calls: add(({ calls }) => calls),
+    failures: add(({ failures }) => failures),
     inputTokens: add(({ inputTokens }) => inputTokens),
     outputTokens: add(({ outputTokens }) => outputTokens),
     cachedTokens: add(({ cachedTokens }) => cachedTokens),

@@ -1,9 +1,9 @@
 /** Under a question that has not gone out: what it waits for, or why it did not, and the way on. */
-import type { Entry } from "@core/chat/conversation";
+import { type Entry, isLeftOver } from "@core/chat/conversation";
 import type { Key } from "@core/i18n/translate";
 import { CircleAlert, Clock, Hourglass } from "lucide-react";
 import { Countdown, useLeft } from "../Countdown";
-import { useApp, useWords } from "../context";
+import { useApp, useStore, useWords } from "../context";
 
 interface Props {
   entry: Entry;
@@ -49,9 +49,35 @@ const REASONS: Readonly<Record<string, Key>> = {
   too_many: "limit.held",
   over_budget: "limit.budget",
   model_missing: "limit.model",
-  session_full: "limit.full",
 };
 const BY_THE_MODEL: readonly string[] = ["model_missing", "forbidden"];
+
+/** A conversation is full: said once, under the last message that found no room, for all of them. */
+export function LeftOver({ entry, uid }: Props) {
+  const t = useWords();
+  const app = useApp();
+  const [count, last] = useStore(app.chat.conversations.store, ({ conversations }) => {
+    const left = conversations[uid]?.entries.filter(isLeftOver) ?? [];
+    return `${left.length} ${left.at(-1)?.key}`;
+  }).split(" ");
+  return (
+    <>
+      <div className="delivery">
+        <span>{t("message.notSent")}</span>
+        <TakeBack entry={entry} uid={uid} />
+      </div>
+      {last === entry.key && (
+        <div className="trouble mild" role="status">
+          <Hourglass size={16} strokeWidth={1.75} />
+          <span className="trouble-words">{t("limit.full", { count: Number(count) })}</span>
+          <button type="button" className="trouble-act" onClick={() => app.sayElsewhere(uid)}>
+            {t("limit.new")}
+          </button>
+        </div>
+      )}
+    </>
+  );
+}
 
 export function Refused({ entry, uid }: Props) {
   const t = useWords();
@@ -75,16 +101,14 @@ export function Refused({ entry, uid }: Props) {
   );
 }
 
-/** What helps against this refusal: another model, another conversation, or simply another attempt. */
+/** What helps against this refusal: another model, or simply another attempt. */
 function WayOn({ entry, uid }: Props) {
   const t = useWords();
   const app = useApp();
   const code = entry.hindrance?.code ?? "";
   const [words, act]: [Key, () => void] = BY_THE_MODEL.includes(code)
     ? ["limit.automatic", () => app.sayToAnyone(uid, entry.key)]
-    : code === "session_full"
-      ? ["limit.new", () => app.sayElsewhere(uid, entry.key)]
-      : ["message.tryAgain", () => app.chat.retrySend(uid, entry.key)];
+    : ["message.tryAgain", () => app.chat.retrySend(uid, entry.key)];
   return (
     <button type="button" className="trouble-act" onClick={act}>
       {t(words)}

@@ -1,10 +1,11 @@
 /** What the person said: plain text in a bubble, and how far it has come on its way. */
-import type { Entry } from "@core/chat/conversation";
+import { type Entry, isLeftOver } from "@core/chat/conversation";
 import { useWords } from "../context";
-import { Limited, Refused, Waiting } from "./Delivery";
+import { LeftOver, Limited, Refused, Waiting } from "./Delivery";
 
 export function Question({ entry, uid }: { entry: Entry; uid: string }) {
   const t = useWords();
+  const Undeliverable = isLeftOver(entry) ? LeftOver : Refused;
   const unsent = entry.delivery !== "sent" && entry.delivery !== "sending";
   return (
     <div className="question">
@@ -14,7 +15,7 @@ export function Question({ entry, uid }: { entry: Entry; uid: string }) {
       </div>
       {entry.delivery === "waiting" && <Waiting entry={entry} uid={uid} />}
       {entry.delivery === "limited" && <Limited entry={entry} uid={uid} />}
-      {entry.delivery === "refused" && <Refused entry={entry} uid={uid} />}
+      {entry.delivery === "refused" && <Undeliverable entry={entry} uid={uid} />}
     </div>
   );
 }

@@ -1,10 +1,11 @@
 /** A conversation to read, with the composer at its foot. */
 import { settled } from "@core/chat/answer";
-import { type Conversation, liveAnswer } from "@core/chat/conversation";
+import { type Conversation, type Entry, liveAnswer } from "@core/chat/conversation";
+import { BUILTIN } from "@core/models/models";
 import { ArrowDown } from "lucide-react";
 import { useLayoutEffect, useRef } from "react";
 import { Composer } from "../composer/Composer";
-import { useApp, useStore, useWords } from "../context";
+import { useApp, useWords } from "../context";
 import { Turn } from "./Turn";
 import { useReading } from "./useReading";
 
@@ -50,8 +51,8 @@ export function Thread({ conversation, name }: { conversation: Conversation; nam
 function ThreadComposer({ conversation, onSend }: { conversation: Conversation; onSend(): void }) {
   const app = useApp();
   const t = useWords();
-  const restsOn = useStore(app.shell, (shell) => shell.assistants[0]?.restsOn ?? null);
   const { uid, sessionId } = conversation;
+  const rests = conversation.entries.some(restsOnDocuments);
   return (
     <>
       <Composer
@@ -65,9 +66,14 @@ function ThreadComposer({ conversation, onSend }: { conversation: Conversation; 
           onSend();
         }}
       />
-      <p className="dock-foot">{restsOn && t("composer.foot")}</p>
+      <p className="dock-foot">{rests && t("composer.foot")}</p>
     </>
   );
+}
+
+/** There is a source to open, or it came from whoever knows nothing but the documents. */
+function restsOnDocuments({ content, citations, by }: Entry): boolean {
+  return by?.provider === BUILTIN || citations.some(({ number }) => content.includes(`[${number}]`));
 }
 
 function LoadFailed({ uid }: { uid: string }) {

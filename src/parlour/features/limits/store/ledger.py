@@ -29,6 +29,9 @@ _GROUPS: Mapping[Grouping, ColumnElement[Any]] = {
 _UNPRICED = attempts.c.cost_usd.is_(None) & attempts.c.status.in_(
     [AttemptStatus.ANSWERED.value, AttemptStatus.STOPPED.value]
 )
+# Who was passed over was never called, nor was anybody for an answer that was kept from before.
+_CALLED = (attempts.c.status != AttemptStatus.SKIPPED.value) & attempts.c.cached.is_(False)
+_FAILED = attempts.c.status.in_([AttemptStatus.FAILED.value, AttemptStatus.LOST.value])
 _ADD = Prepared(insert(attempts).values({column.name: bindparam(column.name) for column in attempts.c}))
 
 
@@ -55,6 +58,8 @@ def usage(connection: Connection, query: UsageQuery) -> list[Row]:
         select(
             group,
             func.count().label("attempts"),
+            func.sum(case((_CALLED, 1), else_=0)).label("calls"),
+            func.sum(case((_FAILED, 1), else_=0)).label("failures"),
             func.count(attempts.c.run_id.distinct()).label("answers"),
             func.sum(attempts.c.input_tokens).label("input_tokens"),
             func.sum(attempts.c.output_tokens).label("output_tokens"),
