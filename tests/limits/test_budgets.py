@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from parlour.features.limits.budgets import Budgets, Ceilings
 from parlour.features.limits.plans import Plan, Plans
-from parlour.features.limits.store import money
+from parlour.features.limits.store import ledger, money
 from parlour.features.limits.tables import attempts, reservations, spendings
-from parlour.features.limits.values import Completion
+from parlour.features.limits.values import Completion, UsageQuery
 from parlour.features.people.store import remember
 from parlour.infra.storage.database import WORKER, Database
 from parlour.infra.storage.opening import open_database
@@ -243,6 +243,18 @@ async def test_without_a_budget_nothing_is_written_but_the_ledger(database: Data
     await till.settle(run, attempt())
     assert await till.standing() == {}
     assert len(await database.read(WORKER, lambda c: c.execute(attempts.select()).all())) == 1
+
+
+async def test_sums_tell_calls_from_those_who_were_passed_over(database: Database) -> None:
+    """M-7: what was not asked is no call, and neither is an answer that was kept from before."""
+    till, person = Till(database), user()
+    made = [attempt(), attempt(None), attempt("0", AttemptStatus.FAILED), attempt("0", AttemptStatus.LOST)]
+    not_made = [attempt("0", AttemptStatus.SKIPPED), replace(attempt("0"), cached=True)]
+    await till.settle(await till.reserve(person, "1"), *made, *not_made)
+
+    query = UsageQuery("model", NOW - timedelta(days=1), NOW + timedelta(days=1))
+    (line,) = await database.read(WORKER, lambda connection: ledger.usage(connection, query))
+    assert (line["attempts"], line["calls"], line["failures"], line["unpriced"]) == (6, 4, 2, 1)
 
 
 async def test_what_nobody_settled_is_spent_after_a_while(database: Database) -> None:

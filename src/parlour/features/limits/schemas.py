@@ -39,6 +39,8 @@ def _usage(row: Row) -> Row:
         "key": row["key"],
         "answers": row["answers"],
         "attempts": row["attempts"],
+        "calls": int(row["calls"]),
+        "failures": int(row["failures"]),
         "inputTokens": int(row["input_tokens"]),
         "outputTokens": int(row["output_tokens"]),
         "cachedTokens": int(row["cached_tokens"]),
