@@ -13,6 +13,7 @@ from tests.architecture.sources import PACKAGE, ROOT, below, functions, named, p
 
 # module::function → what many an installation does without, and is imported only where it is used
 OPTIONAL_EXTRAS: dict[str, str] = {
+    "src/parlour/llm/counting.py::_tokenizer": "exact-tokens: 66 MB for exact counts of OpenAI's tokens",
     "src/parlour/infra/storage/opening.py::_postgres": "PostgreSQL: 11 MB and 100 ms that SQLite saves",
     "src/parlour/llm/cost.py::_table": "prices: 28 MB and 170 ms that only providers of the table need",
     "src/parlour/wiring/limits.py::_counting_in_redis": "redis: 22 MB that only servers with Redis need",

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 
+from parlour.llm.counting import counter_of
 from parlour.llm.model import Finish, ModelEvent, Prompt, Sources, Text, ToolCall
 from parlour.llm.orchestra.breaker import Breaker, Entry
 from parlour.llm.orchestra.continuation import Joiner
@@ -123,7 +124,8 @@ class Call:
         silent = 0.0
         if broken_off:
             silent = self._clock() - (self._begun or 0.0) if self._ttft is None else self._ttft
-        return estimated_usage(self._prompt, "".join(self.said), silent=silent)
+        count = counter_of(self.candidate.model.provider, self.candidate.model.name)
+        return estimated_usage(self._prompt, "".join(self.said), silent=silent, count=count)
 
     def _end(self, status: AttemptStatus, *, usage: Usage | None, error: BaseException | None = None) -> None:
         self._over = True
