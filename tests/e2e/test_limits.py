@@ -44,14 +44,27 @@ async def hasty(
 async def poor(
     environment: dict[str, str], built_page: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ServerProcess]:
-    """A server whose budget is smaller than any answer could cost."""
+    """A server whose budget lasts for one answer."""
     folder = tmp_path_factory.mktemp("poor") / "data"
     folder.mkdir()
     # The fake is no server of OpenAI's, so its models have no prices but the operator's.
-    prices = '[prices."openai_compatible/fake"]\ninput = 5.0\noutput = 15.0\n'
+    prices = '[prices."openai_compatible/fake"]\ninput = 0.0\noutput = 1000.0\n'
     (folder / "parlour.toml").write_text(prices, encoding="utf-8")
-    budget = {"PARLOUR_BUDGET_DAY": "0.0001"}
+    # What one call could cost is set aside twice: it may have to be made again.
+    budget = {"PARLOUR_BUDGET_DAY": "0.45", "PARLOUR_REPLY_TOKENS": "200"}
     async with ServerProcess(folder, environment=environment | budget) as server:
+        yield await server.start()
+
+
+@pytest.fixture
+async def brief(
+    environment: dict[str, str], built_page: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ServerProcess]:
+    """A server whose conversations are full after one answer."""
+    limits = {"PARLOUR_SESSION_TOKENS": "20"}
+    async with ServerProcess(
+        tmp_path_factory.mktemp("brief") / "data", environment=environment | limits
+    ) as server:
         yield await server.start()
 
 
@@ -103,17 +116,45 @@ async def test_a_spent_budget_says_when_it_begins_anew(
 ) -> None:
     """The text is kept, no model is asked, and the next day is named."""
     reader = await open_window(poor.url, reduced_motion="reduce")
-    await reader.ask("Can you afford this?")
+    await reader.ask_and_wait("Can you afford this? [[n=180]]")
+    await reader.ask("And this as well?")
     trouble = reader.page.locator(".trouble")
     await expect(trouble).to_contain_text("Not sent: the budget is spent. Your text is kept.")
     await expect(trouble.get_by_role("timer")).to_contain_text("It can go out again")
-    await expect(reader.questions).to_have_text(["Can you afford this?"])
-    assert provider.calls("afford") == []
+    await expect(reader.questions.last).to_have_text("And this as well?")
+    assert provider.calls("as well") == []
     assert await violations(reader) == []
     await reader.page.reload()
     await expect(trouble).to_contain_text("the budget is spent")
     await trouble.get_by_role("button", name="Remove").click()
-    await expect(reader.questions).to_have_count(0)
+    await expect(reader.questions).to_have_count(1)
+
+
+async def test_a_full_conversation_says_so_once_and_its_text_goes_along(
+    open_window: Open, brief: ServerProcess
+) -> None:
+    """One quiet notice for all that found no room, none of it is sent again, and one press takes it along."""
+    reader = await open_window(brief.url, reduced_motion="reduce")
+    await reader.ask_and_wait("One heron [[n=40]]")
+    sent: list[str] = []
+    reader.page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    notice = reader.page.locator(".trouble")
+    await reader.ask("Two herons")
+    await expect(notice).to_contain_text("Not sent: this conversation is full.")
+    await reader.ask("Three herons")
+    await expect(notice).to_contain_text("2 messages were not sent: this conversation is full.")
+    await expect(notice).to_have_class("trouble mild")
+    assert len(sent) == 1
+    assert await violations(reader) == []
+    await reader.page.reload()
+    await expect(notice).to_have_count(1)
+    await expect(reader.questions).to_have_text(["One heron [[n=40]]", "Two herons", "Three herons"])
+    assert len(sent) == 1
+    await notice.get_by_role("button", name="Start a new one").click()
+    await expect(reader.composer).to_have_value("Two herons\n\nThree herons")
+    await reader.page.go_back()
+    await expect(reader.questions).to_have_text(["One heron [[n=40]]"])
+    await expect(notice).to_have_count(0)
 
 
 async def test_a_blocked_message_gets_a_friendly_answer_with_a_quiet_mark(
@@ -129,6 +170,12 @@ async def test_a_blocked_message_gets_a_friendly_answer_with_a_quiet_mark(
     assert await violations(reader) == []
     await reader.page.reload()
     await expect(reader.answer).to_contain_text("Held back by the rules of this place.")
+    asked: list[str] = []
+    reader.page.on("request", lambda request: asked.append(request.url))
+    await reader.answer.get_by_role("button", name="How this answer came about").click()
+    panel = reader.answer.get_by_role("group", name="How this answer came about")
+    await expect(panel).to_have_text("Your message was held back by the rules here; no model was asked.")
+    assert [url for url in asked if "attempts" in url] == []
 
 
 async def test_words_that_break_the_rules_are_taken_back(open_window: Open, strict: ServerProcess) -> None:

@@ -14,7 +14,7 @@ from tests.harness.process import ServerProcess
 
 pytestmark = pytest.mark.anyio
 
-MODELS = ["Automatic", "fake", "fake-mini", "claude-fake", "gemini-fake", "Documents alone"]
+MODELS = ["Automatic", "fake", "fake-mini", "Claude Fake", "Gemini Fake", "Documents alone"]
 FIRST = "openai_compatible"  # OpenAI's wire format at an address that is not OpenAI's
 
 
@@ -66,7 +66,7 @@ async def choose(reader: Reader, name: str) -> None:
 async def details(reader: Reader) -> Locator:
     """Open what there is to know of the last answer."""
     await reader.answer.get_by_role("button", name="How this answer came about").click()
-    return reader.answer.get_by_role("region", name="How this answer came about")
+    return reader.answer.get_by_role("group", name="How this answer came about")
 
 
 async def test_a_server_with_one_model_offers_no_choice(
@@ -85,11 +85,14 @@ async def test_the_chosen_model_answers_and_stays_chosen_in_its_conversation(rea
     options = reader.page.get_by_role("option")
     await expect(options).to_have_count(len(MODELS))
     assert [(await option.inner_text()).split("\n")[0] for option in await options.all()] == MODELS
+    groups = reader.page.get_by_role("listbox").get_by_role("group")
+    headings = groups.locator(".menu-heading")
+    await expect(headings).to_have_text(["Own server", "Anthropic", "Gemini", "Documents"])
     await reader.page.keyboard.press("Escape")
-    await choose(reader, "claude-fake")
+    await choose(reader, "Claude Fake")
     await reader.ask_and_wait("What do herons eat? [[n=5]]")
     await reader.page.reload()
-    await expect(selector(reader)).to_have_accessible_name("Model: claude-fake")
+    await expect(selector(reader)).to_have_accessible_name("Model: Claude Fake")
     await reader.ask_and_wait("And storks? [[n=5]]")
     answers = [message for message in await reader.stored() if message["role"] == "assistant"]
     assert [answer["provider"] for answer in answers] == ["anthropic", "anthropic"]
@@ -97,6 +100,32 @@ async def test_the_chosen_model_answers_and_stays_chosen_in_its_conversation(rea
     await expect(selector(reader)).to_have_accessible_name("Model: Automatic model")
     await reader.ask_and_wait("And owls? [[n=5]]")
     assert (await reader.stored())[-1]["provider"] == FIRST
+
+
+async def test_the_list_covers_neither_the_composer_nor_the_heading(
+    open_window: Open, many: ServerProcess
+) -> None:
+    """It opens beside what is being written, also in a low window, and shows that it goes on."""
+    low = await open_window(many.url, viewport={"width": 1280, "height": 620}, reduced_motion="reduce")
+    apart = """([menu, ...others]) => others.every(other => {
+        const [a, b] = [menu, other].map(each => each.getBoundingClientRect());
+        return (a.bottom <= b.top || a.top >= b.bottom) && a.top >= 0 && a.bottom <= innerHeight;
+    })"""
+
+    async def stands_apart(*others: str) -> bool:
+        boxes = [await low.page.locator(each).element_handle() for each in (".model-menu", *others)]
+        return bool(await low.page.evaluate(apart, boxes))
+
+    await selector(low).click()
+    assert await stands_apart(".composer", ".greeting")
+    scroll = low.page.locator(".model-scroll")
+    await expect(scroll).to_have_attribute("data-edges", "below")
+    await low.page.keyboard.press("End")
+    await expect(scroll).to_have_attribute("data-edges", "above")
+    await low.page.keyboard.press("Escape")
+    await low.ask_and_wait("What do herons eat? [[n=5]]")
+    await selector(low).click()
+    assert await stands_apart(".composer")
 
 
 async def test_the_keyboard_alone_chooses(reader: Reader) -> None:
@@ -110,7 +139,7 @@ async def test_the_keyboard_alone_chooses(reader: Reader) -> None:
     await expect(listbox).to_be_focused()
     await reader.page.keyboard.press("g")
     active = reader.page.locator("[role=option][data-active]")
-    await expect(active).to_contain_text("gemini-fake")
+    await expect(active).to_contain_text("Gemini Fake")
     await reader.page.keyboard.press("Escape")
     await expect(selector(reader)).to_be_focused()
     await expect(selector(reader)).to_have_accessible_name("Model: Automatic model")
@@ -118,7 +147,7 @@ async def test_the_keyboard_alone_chooses(reader: Reader) -> None:
     await reader.page.keyboard.press("End")
     await reader.page.keyboard.press("ArrowUp")
     await reader.page.keyboard.press("Enter")
-    await expect(selector(reader)).to_have_accessible_name("Model: gemini-fake")
+    await expect(selector(reader)).to_have_accessible_name("Model: Gemini Fake")
 
 
 async def test_an_answer_tells_on_demand_who_gave_it_and_at_what_cost(reader: Reader) -> None:
@@ -143,7 +172,7 @@ async def test_a_silent_change_of_model_is_told_only_to_who_asks(
     await reader.ask_and_wait("Tell me of egrets [[n=6]]")
     await expect(reader.answer).not_to_contain_text("broke off")
     panel = await details(reader)
-    await expect(panel).to_contain_text("claude-fake, Anthropic")
+    await expect(panel).to_contain_text("Claude Fake, Anthropic")
     attempts = panel.get_by_role("listitem")
     await expect(attempts).to_have_count(2)
     await expect(attempts.first).to_contain_text("did not answer: not set up correctly")
@@ -163,13 +192,17 @@ async def test_a_change_in_mid_answer_is_one_quiet_line(reader: Reader, provider
 
 
 async def test_a_busy_model_says_when_to_ask_again(reader: Reader, provider: FakeProvider) -> None:
-    """When nobody can answer, the question is kept and the time is counted down (M-11)."""
+    """When nobody can answer, the question is kept and the time is counted down; nobody is named (M-11)."""
     provider.told |= dict.fromkeys(("openai", "anthropic", "gemini"), "status=429;ra=3")
     await reader.ask("Tell me of ibises [[n=5]]")
     await reader.settled("failed")
     trouble = reader.answer.locator(".trouble")
     await expect(trouble).to_contain_text("Your question is kept.")
     await expect(trouble.get_by_role("timer")).to_contain_text("Ask again in")
+    panel = await details(reader)
+    await expect(panel).to_contain_text("Nobody answered.")
+    await expect(panel).not_to_contain_text("Answered by")
+    await expect(panel.get_by_role("listitem").first).to_contain_text("did not answer: asked to slow down")
     assert await violations(reader) == []
     provider.told.clear()
     await trouble.get_by_role("button", name="Try again").click()
@@ -199,9 +232,9 @@ async def test_on_a_phone_the_models_are_a_sheet(open_window: Open, many: Server
     sheet = phone.page.get_by_role("dialog", name="Choose a model")
     await expect(sheet.get_by_role("option")).to_have_count(len(MODELS))
     assert await violations(phone) == []
-    await sheet.get_by_role("option", name=re.compile("^gemini-fake")).tap()
+    await sheet.get_by_role("option", name=re.compile("^Gemini Fake")).tap()
     await expect(sheet).to_have_count(0)
-    await expect(selector(phone)).to_have_accessible_name("Model: gemini-fake")
+    await expect(selector(phone)).to_have_accessible_name("Model: Gemini Fake")
     await expect(selector(phone)).to_be_focused()
 
 

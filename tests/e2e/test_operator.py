@@ -72,7 +72,7 @@ async def test_the_page_teaches_before_anything_was_asked_and_then_tells(
     await page.get_by_role("link", name="Models").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Models")
     await expect(page).to_have_title("Models · Parlour")
-    await expect(page.get_by_text("All 3 models are ready.")).to_be_visible()
+    await expect(page.get_by_text("All 2 models are ready.")).to_be_visible()
     await expect(page.get_by_text("No model has been asked since the server started.")).to_be_visible()
     await expect(page.get_by_text("Nothing yet. What each model takes")).to_be_visible()
     assert await violations(operator) == []
@@ -85,13 +85,16 @@ async def test_the_page_teaches_before_anything_was_asked_and_then_tells(
     finally:
         provider.told.clear()
     await page.get_by_role("link", name="Models").click()
-    health = page.get_by_role("region", name="How they fare")
+    health = page.get_by_role("region", name="Right now")
     resting = health.get_by_role("row").filter(has_text="Own server")
-    await expect(page.get_by_text("One model rests; the others answer in its place.")).to_be_visible()
-    await expect(resting).to_contain_text("Rests")
-    await expect(resting.get_by_role("timer")).to_contain_text("tried again in")
+    await expect(
+        page.get_by_text("One model does not answer; the others answer in its place.")
+    ).to_be_visible()
+    await expect(resting).to_contain_text("Not answering")
+    await expect(health.get_by_role("row").nth(1)).to_contain_text("Own server")  # before those that are well
+    await expect(resting.get_by_role("timer")).to_contain_text("next try in")
     await expect(health.get_by_role("row").filter(has_text="Anthropic")).to_contain_text("Ready")
-    spent = page.get_by_role("region", name="Used and spent")
+    spent = page.get_by_role("region", name="Usage and cost")
     await expect(spent.get_by_role("row").filter(has_text="claude-fake")).to_contain_text("unknown")
     await spent.get_by_role("button", name="This month").click()
     await expect(spent.get_by_role("row").filter(has_text="claude-fake")).to_contain_text("7")
@@ -101,7 +104,7 @@ async def test_the_page_teaches_before_anything_was_asked_and_then_tells(
         pass  # five seconds later, unasked
     await page.go_back()
     await expect(operator.answers).to_have_count(6)
-    panel = operator.answer.get_by_role("region", name="How this answer came about")
+    panel = operator.answer.get_by_role("group", name="How this answer came about")
     await operator.answer.get_by_role("button", name="How this answer came about").click()
     await expect(panel.get_by_role("listitem").first).to_contain_text("Own server")
 
@@ -116,7 +119,7 @@ async def test_the_page_has_no_violation_in_either_theme_and_fits_a_phone(
     await phone.page.evaluate(REMEMBER, token)
     await phone.page.goto(watched.url + PAGE)
     await phone.page.reload()
-    await expect(phone.page.get_by_role("region", name="How they fare")).to_be_visible()
+    await expect(phone.page.get_by_role("region", name="Right now")).to_be_visible()
     assert await violations(phone) == []
     wide = """() => [document.documentElement, ...document.querySelectorAll(".scroller")]
         .filter(box => box.scrollWidth > box.clientWidth).map(box => box.className)"""

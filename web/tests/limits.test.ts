@@ -104,6 +104,14 @@ test("a spent budget is not waited for", async () => {
   expect(storage.keys("parlour.outbox.")).toHaveLength(1);
 });
 
+test("a limit that names no end is told at once, not tried against", async () => {
+  server.refusals.push(() => json(429, { code: "over_budget", retryable: true, detail: "It is too small." }));
+  chat.send(uid, "Hello", null);
+  await vi.waitFor(() => expect(entries()[0]?.delivery).toBe("refused"));
+  expect(network.pauses).toEqual([]);
+  expect(entries()[0]?.hindrance).toMatchObject({ reason: "It is too small.", until: null });
+});
+
 describe("a full conversation", () => {
   const full = () => json(429, { code: "session_full", retryable: false, detail: "It is full." });
   const begun = async () => {

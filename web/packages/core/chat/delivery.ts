@@ -172,5 +172,7 @@ function hindrance(failure: unknown): Hindrance | null {
 function verdict(failure: unknown, failures: number, waited: boolean): Outcome | null {
   if (isLimit(failure)) return waited || retryAfter(failure) > PATIENCE_MS ? "held" : null;
   if (failure instanceof ApiError && !failure.retryable) return "refused";
+  // A limit whose end nobody knows is for the person to come back to.
+  if (failure instanceof ApiError && failure.status === 429) return "held";
   return failures >= ATTEMPTS ? "held" : null;
 }

@@ -83,9 +83,10 @@ export function Refused({ entry, uid }: Props) {
   const t = useWords();
   const { chat } = useApp();
   const why = entry.hindrance;
-  const known = why && REASONS[why.code];
   const due = useLeft(why?.until ?? null) === 0;
   const limit = why?.code === "too_many" || why?.code === "over_budget";
+  // A limit that names no end is one of its own kind, told in the server's words.
+  const known = why && (!limit || why.until !== null) && REASONS[why.code];
   return (
     <div className={limit ? "trouble mild" : "trouble"} role="alert">
       {limit ? <Hourglass size={16} strokeWidth={1.75} /> : <CircleAlert size={16} strokeWidth={1.75} />}
