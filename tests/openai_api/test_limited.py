@@ -69,6 +69,28 @@ async def test_a_budget_that_is_used_up_is_told_and_not_tried_again(
     assert provider.calls("Too dear") == []
 
 
+async def test_a_text_made_to_be_dear_reserves_what_it_can_cost(
+    provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """B-4: rare characters are three tokens each, which no estimate of ordinary text foresees."""
+    rare = "\u9f98\u9750" * 1_000
+    wanted = named_model(
+        tmp_path_factory.mktemp("parlour"),
+        provider,
+        budgets=BudgetSettings(key_day=Decimal("0.10")),  # two calls of 6,000 tokens are 0.12
+        prices={MODEL: PriceSettings(input=Decimal(10), output=Decimal(0), cached=None)},
+    )
+    async with serving(wanted) as served:
+        user = await program(served, Scope.CHAT)
+        async with connect(served, user.token, retries=0) as client:
+            with pytest.raises(openai.RateLimitError) as caught:
+                await client.chat.completions.create(model=MODEL, messages=said(rare))
+            ordinary = await client.chat.completions.create(model=MODEL, messages=said("A word " * 250))
+    assert caught.value.code == "insufficient_quota"
+    assert provider.calls(rare) == []
+    assert ordinary.choices[0].message.content
+
+
 @pytest.mark.parametrize("model", [MODEL, "default"])
 async def test_a_server_that_goes_away_begins_nothing(
     provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory, model: str

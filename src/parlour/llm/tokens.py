@@ -14,6 +14,9 @@ bound: a text of nothing but rare Chinese characters, which nobody writes, comes
 
 import math
 import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from parlour.llm.model import Prompt
 
 # A short text may consist of rare names only; over a longer one they even out.
 MARGIN = 3
@@ -57,6 +60,68 @@ def estimate_tokens(text: str) -> int:
 def tokens_at_most(text: str) -> int:
     """Return a bound of :func:`estimate_tokens` that costs next to nothing: no piece is less than a byte."""
     return len(text.encode("utf-8", "replace")) + MARGIN
+
+
+# The most that one picture takes, by the names of models; as providers document it and clients have measured
+# it, up to 2026-11. OpenAI counts squares of 512 pixels, or of 32 with a factor, and from GPT-5.6 on makes no
+# picture smaller; Anthropic and Gemini do.
+_IMAGES: Mapping[str, tuple[tuple[re.Pattern[str], int], ...]] = {
+    "openai": (
+        (re.compile(r"(ft:)?gpt-4o-mini"), 48_169),  # 2,833 and 5,667 for each of 8 squares
+        (re.compile(r"gpt-(5\.6|6)"), 36_000),  # 30,000 squares, times 1.2
+        (re.compile(r"gpt-5\.5"), 12_000),  # 10,000 squares, times 1.2
+        (re.compile(r"(ft:)?(chatgpt-4o|gpt-4|gpt-5(\.[1-4])?(-|$)|o\d)"), 4_050),  # 2,500, times 1.62
+    ),
+    "anthropic": ((re.compile(r"claude"), 4_784),),
+    "gemini": ((re.compile(r"gemini"), 2_304),),  # 256 and the 2,048 of details before Gemini 3; then 1,120
+    "ollama": ((re.compile(r""), 2_048),),
+}
+DEAREST_IMAGE = 48_169
+# While it is open who answers: more than most pictures take with most models.
+USUAL_IMAGE = 2_048
+# Names and marks of a model's own template, for each message.
+_MESSAGE = 16
+# The words of ours around what a prompt holds: how to go on, how to answer in JSON; how to use passages.
+_OUR_WORDS, _PASSAGE_RULES = 500, 1_200
+
+
+def image_tokens(provider: str, model: str) -> int:
+    """Return the most tokens that a picture takes with this model; of an unknown one, with any."""
+    known = _IMAGES.get(provider, ())
+    return next((tokens for names, tokens in known if names.match(model)), DEAREST_IMAGE)
+
+
+def estimated_tokens(prompt: Prompt, *, image: int = USUAL_IMAGE) -> int:
+    """Return about how many tokens a model reads in ``prompt``, erring high; ``image`` for each picture."""
+    return sum(map(estimate_tokens, _texts(prompt))) + image * _images(prompt)
+
+
+def at_most_tokens(prompt: Prompt, models: Iterable[tuple[str, str]]) -> int:
+    """Return a bound of what any of ``models``, each by provider and name, reads in ``prompt``.
+
+    Money that is reserved by it is enough (B-4). An estimate falls short for a text that was made for that;
+    this is some four times what an ordinary text takes.
+    """
+    around = _OUR_WORDS + _MESSAGE * len(prompt.turns) + (_PASSAGE_RULES if prompt.passages else 0)
+    image = max((image_tokens(*model) for model in models), default=DEAREST_IMAGE)
+    return sum(map(tokens_at_most, _texts(prompt))) + image * _images(prompt) + around
+
+
+def _texts(prompt: Prompt) -> Iterator[str]:
+    yield prompt.system
+    yield prompt.partial
+    for passage in prompt.passages:
+        yield f"{passage.document_title} {passage.title_path} {passage.text}"
+    for turn in prompt.turns:
+        yield turn.content
+        yield from (f"{call.id} {call.name} {call.arguments}" for call in turn.tool_calls)
+    yield from (f"{tool.name} {tool.description} {tool.parameters}" for tool in prompt.tools)
+    if prompt.output_schema is not None:
+        yield str(prompt.output_schema)
+
+
+def _images(prompt: Prompt) -> int:
+    return sum(len(turn.images) for turn in prompt.turns)
 
 
 def _beyond_ascii(text: str) -> int:

@@ -21,9 +21,8 @@ from parlour.features.moderation.service import Moderation
 from parlour.features.moderation.values import About, Finding, Verdict
 from parlour.llm.model import Finish, Prompt, Turn
 from parlour.llm.orchestra.fallback import Answering
-from parlour.llm.orchestra.ledger import estimated_usage
 from parlour.llm.orchestra.routing import Wish
-from parlour.llm.tokens import estimate_tokens
+from parlour.llm.tokens import at_most_tokens, estimate_tokens, estimated_tokens
 from parlour.vocabulary.errors import Forbidden, ModelMissing, ParlourError, Unavailable
 from parlour.vocabulary.ids import new_id
 from parlour.vocabulary.principal import Principal, Role
@@ -63,7 +62,7 @@ class Completions:
             raise ModelMissing("There is no such model here. GET /v1/models lists those that there are.")
         most = self._models.terms.reply_tokens
         prompt = replace(prompt, max_tokens=min(prompt.max_tokens or most, most))
-        told = estimated_usage(prompt, "").input_tokens
+        told = estimated_tokens(prompt)
         admission = await self._limits.admit(principal, session_id=None, tokens=told)
         # Before any other work: nobody need look into what no model can take.
         choice = self._models.choose(self._wish(principal, prompt, model, told, streaming=streaming))
@@ -74,7 +73,9 @@ class Completions:
         completion = await self._limits.begin_completion(
             principal,
             assistant_id=None,
-            worst_usd=self._models.worst_case_usd(choice, prompt_tokens=told),
+            worst_usd=self._models.worst_case_usd(
+                choice, prompt_tokens=at_most_tokens(prompt, choice.models)
+            ),
         )
         answering = self._models.answering(choice, scope=principal.person_id)
         masker = self._moderation.masker()

@@ -12,7 +12,7 @@ from parlour.features.limits.rates import Admission
 from parlour.features.limits.service import Limits
 from parlour.llm.cost import Prices
 from parlour.llm.embeddings import Embedder, Embeddings
-from parlour.llm.tokens import estimate_tokens
+from parlour.llm.tokens import estimate_tokens, tokens_at_most
 from parlour.vocabulary.attempt import Attempt, AttemptStatus
 from parlour.vocabulary.errors import ModelMissing, ProviderError, TooExpensive
 from parlour.vocabulary.principal import Principal
@@ -68,7 +68,7 @@ class Embedding:
         embedder = self._find(model)
         self._limits.check_model(principal, ref_of(embedder))
         told = sum(map(estimate_tokens, texts))
-        worst = self._worst_usd(principal, embedder, told)
+        worst = self._worst_usd(principal, embedder, sum(map(tokens_at_most, texts)))
         admission = await self._limits.admit(principal, session_id=None, tokens=told)
         completion = await self._limits.begin_completion(principal, assistant_id=None, worst_usd=worst)
         attempt = Attempt(

@@ -178,7 +178,7 @@ class Answering:
         yield Finish(FinishReason.STOP, Usage())
 
     def _course(self, prompt: Prompt) -> Course:
-        refs = [(each.model.provider, each.model.name) for each in self._choice.candidates]
+        refs = self._choice.models
         here = (self.provider, self.name)
         return Course(
             choice=self._choice,

@@ -39,8 +39,8 @@ LABELS: Mapping[str, str] = {
     "anthropic": "Anthropic",
     "gemini": "Gemini",
     "ollama": "Ollama",
-    "compatible": "The operator's server",
-    "openai_compatible": "The operator's server",
+    "compatible": "The own server",
+    "openai_compatible": "The own server",
     "builtin": "The built-in answerer",
 }
 _TASK_WORDS = {
@@ -113,6 +113,11 @@ class Choice:
     task: Task = Task.GENERAL
     passed_over: tuple[PassedOver, ...] = ()
     prompt_tokens: int = 0
+
+    @property
+    def models(self) -> list[tuple[str, str]]:
+        """Everybody who may be asked, by provider and name."""
+        return [(each.model.provider, each.model.name) for each in self.candidates]
 
     @property
     def first(self) -> Candidate:
