@@ -66,6 +66,60 @@ def test_settings_are_shown_without_secrets(parlour: Run) -> None:
     assert any(line.split() == ["server.port", "4321"] for line in result.out.splitlines())
 
 
+def test_settings_are_shown_as_an_operator_writes_them(parlour: Run, tmp_path: Path) -> None:
+    (tmp_path / "parlour.toml").write_text('[plans.gold]\nmodels = ["openai/*", "ollama/*"]\n')
+    lines = parlour("config", "show").out.splitlines()
+    shown = {name: value.strip() for name, _, value in (line.partition(" ") for line in lines)}
+    assert (shown["knowledge.enabled"], shown["cache.enabled"]) == ("on", "off")
+    assert shown["plans.gold.models"] == "openai/*, ollama/*"
+
+
+@pytest.mark.parametrize("command", ["config check", "serve"])
+def test_a_bad_line_of_the_rules_is_named_with_its_file(parlour: Run, tmp_path: Path, command: str) -> None:
+    """M-10"""
+    rules = tmp_path / "rules.txt"
+    rules.write_text("casino\n/(unclosed/\n")
+    variables = {"PARLOUR_MODERATION_RULES": str(rules), "PARLOUR_MODERATION_INPUT": "block"}
+    result = parlour(*command.split(), **variables)
+    assert (result.status, result.err.count("\n")) == (2, 1)
+    assert all(each in result.err for each in ("PARLOUR_MODERATION_RULES", str(rules), "Line 2"))
+
+
+NOWHERE = """
+[openai]
+api_key = "sk-test"
+base_url = "http://127.0.0.1:1/v1"
+model = "ours"
+
+[models]
+task_code = "anthropic, openai/ours"
+
+[plans.gold]
+models = ["openai/*", "gemini/gemini-x", "ollama/*"]
+
+[prices."openai/ours"]
+input = 1
+output = 2
+
+[prices."openai/orus"]
+input = 1
+output = 2
+"""
+
+
+def test_names_that_match_no_model_are_told(parlour: Run, tmp_path: Path) -> None:
+    """M-3, M-8: and nothing is said of those that do, by whichever of their names"""
+    (tmp_path / "parlour.toml").write_text(NOWHERE)
+    result = parlour("config", "check")
+    assert result.status == 0
+    told = [line for line in result.out.splitlines() if "without effect" in line]
+    assert len(told) == 3, result.out
+    assert "plans.gold.models names 'gemini/gemini-x'" in told[0]
+    assert 'prices."openai/orus"' in told[1]
+    assert "PARLOUR_TASK_CODE names 'anthropic'" in told[2]
+    assert "without effect" not in parlour("config", "check", "--config", "/dev/null").out
+
+
 def test_a_config_file_is_read(parlour: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('[assistant]\nname = "Ada"\n')
     assert "Ada" in parlour("config", "show", "--config", "mine.toml").out
@@ -162,7 +216,7 @@ def test_the_doctor_names_what_is_wrong_and_the_remedy(parlour: Run, tmp_path: P
     found = doctor_lines(result.out)
     assert result.status == 1
     assert found["secrets"] == "fail"
-    assert found["provider"] == "warn"
+    assert found["openai"] == "warn"
     assert found["knowledge"] == "warn"
     assert "chmod 700" in result.out
     assert "OPENAI_BASE_URL" in result.out

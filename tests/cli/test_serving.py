@@ -31,6 +31,7 @@ async def test_the_console_says_where_it_is_and_how_the_owner_comes_in(serve: Se
     server = serve()
     assert f"ready: {server.url}" in server.out
     (link,) = links(server)
+    assert f"{server.url}/#sign-in={link}" in server.out  # one origin: a browser keeps its token by that
     async with httpx2.AsyncClient(base_url=server.url) as client:
         signed_in = (await client.post("/api/sign-in", json={"token": link})).json()
         headers = {"Authorization": f"Bearer {signed_in['token']}"}
@@ -42,6 +43,14 @@ async def test_the_console_says_where_it_is_and_how_the_owner_comes_in(serve: Se
     assert link not in server.err
     server.stop()
     assert links(serve()) == []
+
+
+def test_the_log_says_at_the_start_what_has_no_effect(serve: Serve) -> None:
+    server = serve(PARLOUR_LOG_FORMAT="json", PARLOUR_TASK_CODE="gemini/gemini-x")
+    server.stop()
+    lines = [json.loads(line) for line in server.err.splitlines()]
+    (line,) = [each for each in lines if each["event"] == "setting_without_effect"]
+    assert "PARLOUR_TASK_CODE" in line["reason"]
 
 
 async def test_the_log_is_json_lines_that_belong_together(serve: Serve) -> None:
@@ -104,6 +113,6 @@ async def test_the_doctor_asks_the_provider_for_its_models(
         result = await asyncio.to_thread(
             parlour, "doctor", OPENAI_BASE_URL=provider.base_url, OPENAI_MODEL=model, OPENAI_API_KEY="sk-1"
         )
-    (line,) = [line for line in result.out.splitlines() if line[6:].startswith("provider")]
+    (line,) = [line for line in result.out.splitlines() if line[6:].startswith("openai")]
     assert line.startswith(mark)
     assert words in line

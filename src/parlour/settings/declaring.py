@@ -31,3 +31,10 @@ class Section(BaseModel):
     """A table of the settings file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def environment_name(section: Section, field: str) -> str:
+    """Return the name by which the environment gives a setting."""
+    extra = type(section).model_fields[field].json_schema_extra
+    assert isinstance(extra, dict)  # noqa: S101 - every setting is declared by setting()
+    return str(extra["env"])

@@ -121,11 +121,7 @@ def describe() -> tuple[Row, ...]:
 
 
 def _default_in_words(field: FieldInfo) -> str:
-    if field.default is None:
-        return ""
-    if isinstance(field.default, bool):
-        return "on" if field.default else "off"
-    return f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+    return f"{field.default:g}" if isinstance(field.default, float) else _in_words(field.default)
 
 
 def show(settings: Settings) -> tuple[tuple[str, str], ...]:
@@ -135,16 +131,30 @@ def show(settings: Settings) -> tuple[tuple[str, str], ...]:
         value: Any = settings
         for step in leaf.path:
             value = getattr(value, step)
-        shown = "(set, hidden)" if isinstance(value, SecretStr) else "" if value is None else str(value)
-        pairs.append((leaf.name, shown))
+        pairs.append((leaf.name, _in_words(value)))
     for table in _NAMED:
         for name, section in getattr(settings, table).items():
             given = section.model_dump(exclude_unset=True)
-            pairs.extend((_named(table, name, key), str(value)) for key, value in given.items())
+            pairs.extend((table_name(table, name, key), _in_words(value)) for key, value in given.items())
     return tuple(pairs)
 
 
-def _named(table: str, name: str, *rest: str) -> str:
+def _in_words(value: object) -> str:
+    """Write a value as an operator would. What is secret is only said to be set."""
+    match value:
+        case None:
+            return ""
+        case SecretStr():
+            return "(set, hidden)"
+        case bool():
+            return "on" if value else "off"
+        case tuple():
+            return ", ".join(map(str, value))
+        case _:
+            return str(value)
+
+
+def table_name(table: str, name: str, *rest: str) -> str:
     """Write the path of a named table as TOML does."""
     quoted = name if re.fullmatch(r"[\w-]+", name) else f'"{name}"'
     return ".".join((table, quoted, *rest))
@@ -232,7 +242,7 @@ def _unknown_in_named(table: str, value: object, file: Path | None) -> Iterator[
     for name, section in value.items() if isinstance(value, dict) else ():
         for key in section if isinstance(section, dict) else ():
             if key not in known:
-                where = f"{_named(table, name, key)} in {file}"
+                where = f"{table_name(table, name, key)} in {file}"
                 yield f"{where} is not a setting of Parlour. {_suggestion(key, known)}"
 
 
@@ -291,11 +301,11 @@ def _mistake(
 
 
 def _mistake_in_named(details: ErrorDetails, path: tuple[str, ...], file: Path | None) -> str:
-    where = f"{_named(*path[:3])} in {file}" if len(path) > 1 else f"{path[0]} in {file}"
+    where = f"{table_name(*path[:3])} in {file}" if len(path) > 1 else f"{path[0]} in {file}"
     if details["type"] == "missing":
         return f"{where} is missing. Add it."
     if len(path) < 3:  # not [plans.gold], but plans, or plans.gold as a value
-        return f"{where} must be a table. Write, for example, [{_named(path[0], *path[1:] or ('name',))}]"
+        return f"{where} must be a table. Write, for example, [{table_name(path[0], *path[1:] or ('name',))}]"
     return _rule(details, where, _NAMED[path[0]].model_fields[path[2]])
 
 

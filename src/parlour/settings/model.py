@@ -70,6 +70,14 @@ class ServerSettings(Section):
         example="10.0.0.0/8, 127.0.0.1",
     )
 
+    @property
+    def address(self) -> str:
+        """Return the address to open: the public one, or that of this machine."""
+        if self.public_url is not None:
+            return self.public_url
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - all addresses
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
     @field_validator("trusted_proxies")
     @classmethod
     def _check_trusted_proxies(cls, value: str) -> str:

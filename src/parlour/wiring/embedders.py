@@ -1,17 +1,14 @@
 """From settings to the models that turn texts into vectors."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Protocol
 
 from parlour.infra.web.outbound import Session
 from parlour.llm.embeddings import Embedder, gemini_embedder, ollama_embedder, openai_embedder
 from parlour.llm.timeouts import Timeouts
 from parlour.settings import Settings
-from parlour.settings.choosing import listed
+from parlour.settings.naming import embedding_models
 from parlour.settings.providers import ProviderSettings
-
-# What each provider's makers recommend for texts; elsewhere nobody knows what a server has.
-_DEFAULTS = {"openai": "text-embedding-3-small", "gemini": "gemini-embedding-2"}
 
 
 class _Make(Protocol):
@@ -47,7 +44,7 @@ def build_embedders(
     ``named`` returns the name that a section's models carry; ``ollama`` is where one is looked for.
     """
     found = []
-    for section, model in _wanted(settings):
+    for section, model in embedding_models(settings):
         given: ProviderSettings = getattr(settings, section)
         found.append(
             _KINDS[section](
@@ -60,19 +57,3 @@ def build_embedders(
             )
         )
     return found
-
-
-def _wanted(settings: Settings) -> Iterator[tuple[str, str]]:
-    names = listed(settings.models.embedding_models)
-    if not names:
-        for section, model in _DEFAULTS.items():
-            given: ProviderSettings = getattr(settings, section)
-            if given.configured and given.own_address:
-                yield section, model
-        return
-    for name in names:
-        section, _, model = name.partition("/")
-        given = getattr(settings, section)
-        # An Ollama on this machine needs no setting to be there.
-        if given.configured or section == "ollama":
-            yield section, model

@@ -28,7 +28,7 @@ from parlour.llm.providers.openai_compatible import OpenAICompatible
 from parlour.llm.timeouts import Timeouts
 from parlour.settings import Settings
 from parlour.settings.choosing import listed
-from parlour.settings.naming import aliases, carried, named_models
+from parlour.settings.naming import aliases, carried, given_prices, named_models
 from parlour.settings.providers import ProviderSettings
 from parlour.vocabulary.attempt import Attempt, AttemptStatus
 from parlour.vocabulary.errors import ParlourError
@@ -50,7 +50,9 @@ class ModelShelf:
         self._timeouts = Timeouts(
             limits.connect_timeout, limits.first_token_timeout, limits.stall_timeout, limits.total_timeout
         )
-        self.prices = prices = _prices(settings)
+        self.prices = prices = Prices(
+            {name: Price(**given.model_dump()) for name, given in given_prices(settings).items()}
+        )
         self.heard = _heard(metrics)
         self._orchestra = Orchestra(
             breakers=breakers,
@@ -218,12 +220,6 @@ def _policy(settings: Settings) -> Policy:
         },
         fallback=known(models.fallback),
     )
-
-
-def _prices(settings: Settings) -> Prices:
-    """Return the operator's prices; one under a model's own name wins over one under another name of it."""
-    given = {name: Price(**price.model_dump()) for name, price in settings.prices.items()}
-    return Prices({carried(settings, name): price for name, price in given.items()} | given)
 
 
 def _heard(metrics: Metrics) -> Callable[[Attempt], None]:

@@ -254,9 +254,7 @@ class Parlour:
         self.replies.open()
         self._begun = True
         if token is not None:
-            server = self._settings.server
-            base = server.public_url or f"http://localhost:{server.port}"
-            self._announce(f"{base}/#sign-in={token}")
+            self._announce(f"{self._settings.server.address}/#sign-in={token}")
 
     def _breaker_states(self) -> list[tuple[str, str, str]]:
         return [(each.provider, each.model, each.state.value) for each in self.shelf.models.states()]

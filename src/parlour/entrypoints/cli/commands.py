@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from parlour import __version__
-from parlour.settings import SettingsError, load, show
+from parlour.settings import SettingsError, load, show, without_effect
 from parlour.vocabulary.errors import ParlourError
 from parlour.vocabulary.principal import Role, Scope
 
@@ -101,8 +101,9 @@ def _add_serve(root: typer.Typer, application: str) -> None:
         settings = load(
             config=config, overrides={name: value for name, value in given.items() if value is not None}
         )
+        _late("parlour.entrypoints.cli.checking:check_rules")(settings)
         serve_until_stopped = _late("parlour.entrypoints.cli.serving:serve")
-        serve_until_stopped(settings, lambda announce: _late(application)(settings, announce))
+        serve_until_stopped(settings, lambda given, announce: _late(application)(given, announce))
 
 
 def _add_doctor(root: typer.Typer) -> None:
@@ -121,7 +122,10 @@ def _config_commands() -> typer.Typer:
     def check(config: ConfigOption = None) -> None:
         """Say whether the settings hold, and what is wrong if they don't."""
         settings = load(config=config)
+        _late("parlour.entrypoints.cli.checking:check_rules")(settings)
         typer.echo(f"The settings are fine: {settings.environment}, data in {settings.data_dir}.")
+        for line in without_effect(settings):
+            typer.echo(f"But without effect: {line}")
 
     @commands.command(name="show")
     def show_values(config: ConfigOption = None) -> None:

@@ -2,13 +2,14 @@
 
 import os
 import stat
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 
 import typer
 
-from parlour import __version__
+from parlour.entrypoints.cli.checking import check_rules
+from parlour.entrypoints.cli.findings import Finding, Mark
+from parlour.entrypoints.cli.reaching import reach
 from parlour.entrypoints.cli.serving import listen
 from parlour.entrypoints.http.application import STATIC
 from parlour.entrypoints.http.page import INDEX
@@ -16,27 +17,15 @@ from parlour.features.knowledge.bundled import bundled_folder
 from parlour.features.knowledge.service import Knowledge
 from parlour.features.people.keys import FILE, FOLDER, signing_secret
 from parlour.infra.storage.opening import open_database
-from parlour.infra.web.outbound import open_session
-from parlour.llm.providers.openai_compatible import OpenAICompatible
-from parlour.settings import Settings, weakness
-from parlour.vocabulary.errors import BadKey, ParlourError, ProviderError
+from parlour.llm.cost import Price, Prices
+from parlour.llm.orchestra.profile import profile_of
+from parlour.settings import Settings, SettingsError, given_prices, named_models, weakness
+from parlour.settings.declaring import environment_name
+from parlour.settings.loading import table_name
+from parlour.settings.naming import carried
+from parlour.vocabulary.errors import ParlourError
 
-
-class Mark(StrEnum):
-    """How a finding is to be taken."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; ``words`` include the remedy where something is wrong."""
-
-    mark: Mark
-    name: str
-    words: str
+PROMPT_TOKENS = 1000  # instructions, a few passages and a short question
 
 
 async def examine(settings: Settings) -> bool:
@@ -55,7 +44,13 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     yield _data_folder(settings)
     yield _secrets(settings)
     yield await _database(settings)
-    yield await _provider(settings)
+    async for finding in reach(settings):
+        yield finding
+    if settings.moderation.rules is not None:
+        yield _rules(settings)
+    if settings.has_budgets:
+        for finding in _budgets(settings):
+            yield finding
     yield await _knowledge(settings)
     yield _page()
     yield _port(settings)
@@ -111,32 +106,50 @@ async def _database(settings: Settings) -> Finding:
     return Finding(Mark.OK, name, f"{kind} answers and is up to date.")
 
 
-async def _provider(settings: Settings) -> Finding:
-    name = "provider"
-    if settings.provider == "builtin":
-        words = "The built-in one answers from the knowledge base. Set OPENAI_API_KEY for a language model."
-        return Finding(Mark.OK, name, words)
-    chosen, key = settings.openai, settings.openai.api_key
-    async with open_session(user_agent=f"parlour/{__version__}") as session:
-        model = OpenAICompatible(
-            session=session,
-            base_url=chosen.base_url,
-            api_key=key.get_secret_value() if key else "",
-            model=chosen.model,
+def _rules(settings: Settings) -> Finding:
+    try:
+        check_rules(settings)
+    except SettingsError as error:
+        return Finding(Mark.FAIL, "rules", str(error))
+    return Finding(Mark.OK, "rules", f"{settings.moderation.rules} can be read.")
+
+
+def _budgets(settings: Settings) -> Iterator[Finding]:
+    """Compare every budget with what the cheapest model can take for one answer at worst."""
+    name = "budgets"
+    prices = Prices({each: Price(**given.model_dump()) for each, given in given_prices(settings).items()})
+    worst = {}
+    for section, model in named_models(settings):
+        ref = carried(settings, f"{section}/{model}")
+        provider, _, model_name = ref.partition("/")
+        length = min(settings.models.reply_tokens, profile_of(provider, model_name).output_tokens)
+        worst[ref] = prices.worst_case_usd(provider, model_name, PROMPT_TOKENS, length)
+    for ref in (ref for ref, cost in worst.items() if cost is None):
+        words = (
+            f'The price of {ref} is unknown, so it is not asked while a budget holds. Add [prices."{ref}"]'
         )
-        try:
-            offered = await model.models()
-        except BadKey as error:
-            words = f"{chosen.base_url} refuses the key. Check OPENAI_API_KEY. {error.cause or ''}"
-            return Finding(Mark.FAIL, name, words.strip())
-        except ProviderError as error:
-            # Parlour starts all the same and answers when the provider is back.
-            words = f"{chosen.base_url} does not answer. Check OPENAI_BASE_URL. {_with_cause(error)}"
-            return Finding(Mark.WARN, name, words)
-    if offered and chosen.model not in offered:
-        words = f"{chosen.base_url} does not offer {chosen.model}. Set OPENAI_MODEL to, say, {offered[0]}"
-        return Finding(Mark.WARN, name, words)
-    return Finding(Mark.OK, name, f"{chosen.base_url} answers and offers {chosen.model}.")
+        yield Finding(Mark.WARN, name, words)
+    known = {ref: cost for ref, cost in worst.items() if cost is not None}
+    if not known:
+        return
+    cheapest = min(known, key=lambda ref: known[ref])
+    for setting, money in _money(settings):
+        if money < known[cheapest]:
+            words = (
+                f"{setting} is {money}, but one answer of the cheapest model, {cheapest}, may cost "
+                f"{known[cheapest]:.4f} at worst. Raise it, or lower PARLOUR_REPLY_TOKENS."
+            )
+            yield Finding(Mark.WARN, name, words)
+
+
+def _money(settings: Settings) -> Iterator[tuple[str, Decimal]]:
+    for field in type(settings.budgets).model_fields:
+        if (money := getattr(settings.budgets, field)) is not None:
+            yield environment_name(settings.budgets, field), money
+    for plan, given in settings.plans.items():
+        for field in ("budget_day", "budget_month"):
+            if (money := getattr(given, field)) is not None:
+                yield table_name("plans", plan, field), money
 
 
 async def _knowledge(settings: Settings) -> Finding:

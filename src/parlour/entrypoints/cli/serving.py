@@ -28,7 +28,7 @@ from parlour.entrypoints.http.connections import BoundedConnection
 from parlour.infra.garbage import spare_what_stays
 from parlour.infra.observability.logs import choose_style, configure_logging
 from parlour.infra.observability.sink import LogSink
-from parlour.settings import Settings
+from parlour.settings import Settings, without_effect
 from parlour.vocabulary.errors import ParlourError, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -41,21 +41,25 @@ STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 STANDARD_ERROR: Final = 2
 
 
-def serve(settings: Settings, make_app: Callable[[Callable[[str], None]], FastAPI]) -> None:
+def serve(settings: Settings, make_app: Callable[[Settings, Callable[[str], None]], FastAPI]) -> None:
     """Serve until a signal ends it. Raises ParlourError, with the remedy, when it cannot start.
 
-    ``make_app`` takes what tells the operator the owner's sign-in link.
+    ``make_app`` takes the settings, with the port that was taken, and what tells the operator the owner's
+    sign-in link.
     """
     listener = listen(settings.server.host, settings.server.port)
+    settings = _with_port(settings, listener.getsockname()[1])
     sink = LogSink(STANDARD_ERROR)
     style = choose_style(settings.log.format, production=settings.production)
     configure_logging(sink=sink, style=style, level=settings.log.level, color=sys.stderr.isatty())
+    for line in without_effect(settings):
+        log.warning("setting_without_effect", reason=line)
     try:
-        app = make_app(_tell_link)
+        app = make_app(settings, _tell_link)
         sink.count_drops(app.state.metrics.log_line_dropped)
         start = _Start(app)
         logging.getLogger("uvicorn.error").addFilter(_says_more_than_we_do)
-        server = _Server(_config(start), app=app, tell=lambda port: _tell_address(settings, port))
+        server = _Server(_config(start), app=app, tell=lambda: _tell_address(settings))
         try:
             server.run(sockets=[listener])
         except SystemExit:
@@ -162,7 +166,7 @@ class _Start:
 class _Server(uvicorn.Server):
     """Tells the application about a stop signal before it waits for anything, and ends with status 0."""
 
-    def __init__(self, config: uvicorn.Config, *, app: FastAPI, tell: Callable[[int], None]) -> None:
+    def __init__(self, config: uvicorn.Config, *, app: FastAPI, tell: Callable[[], None]) -> None:
         super().__init__(config)
         self._app = app
         self._tell = tell
@@ -171,8 +175,8 @@ class _Server(uvicorn.Server):
         """Start, then say so."""
         await super().startup(sockets=sockets)
         spare_what_stays()
-        if self.started and sockets:
-            self._tell(sockets[0].getsockname()[1])
+        if self.started:
+            self._tell()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -197,12 +201,13 @@ class _Server(uvicorn.Server):
             self._app.state.parlour.begin_drain()
 
 
-def _tell_address(settings: Settings, port: int) -> None:
-    host = settings.server.host
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - listens on all
-    address = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
-    where = settings.server.public_url or address
-    typer.echo(f"Parlour {__version__} is ready: {where}\nPress Ctrl+C to stop.")
+def _with_port(settings: Settings, port: int) -> Settings:
+    """Return the settings with the port that was taken: 0 stands for any free one."""
+    return settings.model_copy(update={"server": settings.server.model_copy(update={"port": port})})
+
+
+def _tell_address(settings: Settings) -> None:
+    typer.echo(f"Parlour {__version__} is ready: {settings.server.address}\nPress Ctrl+C to stop.")
 
 
 def _tell_link(link: str) -> None:
