@@ -4,10 +4,12 @@ import asyncio
 import base64
 from array import array
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
+import structlog
 
 from parlour.settings.choosing import ModelSettings
 from parlour.vocabulary.principal import Scope
@@ -45,6 +47,29 @@ async def test_texts_become_vectors_in_their_order(client: openai.AsyncOpenAI) -
     assert made.usage.prompt_tokens > 0
     (alone,) = numbers(await client.embeddings.create(model="text-embedding-test", input="one"))
     assert alone == first
+
+
+async def test_a_model_is_found_by_every_name_that_an_operator_may_write(client: openai.AsyncOpenAI) -> None:
+    for name in ("openai/text-embedding-test", "openai", "openai_compatible"):
+        assert (await client.embeddings.create(model=name, input="one")).model == MODEL
+
+
+async def test_where_there_is_no_embedding_model_nobody_is_sent_to_a_list(
+    provider: FakeProvider, tmp_path: Path
+) -> None:
+    async with serving(named_model(tmp_path, provider)) as bare:
+        person = await program(bare, Scope.EMBEDDINGS)
+        body = {"model": "openai/text-embedding-3-small", "input": "one"}
+        error = (await person.ok("POST", "/v1/embeddings", body, status=404))["error"]
+    assert "PARLOUR_EMBEDDING_MODEL" in error["message"]
+    assert "/v1/models" not in error["message"]
+
+
+async def test_a_failed_call_is_in_the_log(client: openai.AsyncOpenAI) -> None:
+    with structlog.testing.capture_logs() as lines, pytest.raises(openai.InternalServerError):
+        await client.embeddings.create(model=MODEL, input="failing [[status=500]]")
+    (line,) = [each for each in lines if each["event"] == "model_call_failed"]
+    assert (line["model"], line["code"]) == ("text-embedding-test", "provider_overloaded")
 
 
 async def test_both_encodings_are_the_same_vector(client: openai.AsyncOpenAI, user: Person) -> None:

@@ -112,6 +112,8 @@ class Parlour:
             prices=self.shelf.prices,
             books=self.books,
             mask=self.moderation.masked_texts,
+            named=self.shelf.named,
+            heard=self.shelf.heard,
         )
         self._build_chat(settings)
 

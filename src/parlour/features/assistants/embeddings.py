@@ -41,16 +41,21 @@ class Embedding:
         prices: Prices,
         books: Books,
         mask: Callable[[Sequence[str]], Awaitable[Sequence[str]]],
+        named: Callable[[str], str],
+        heard: Callable[[Attempt], None],
     ) -> None:
         """Ask those of ``embedders`` within ``limits``; ``mask`` takes out what must not leave the server.
 
-        What it took is written into ``books``.
+        What it took is written into ``books``, and ``heard`` is told of every call. ``named`` returns the
+        name that a model carries, given any that it is known by.
         """
         self._embedders = embedders
         self._limits = limits
         self._prices = prices
         self._books = books
         self._mask = mask
+        self._named = named
+        self._heard = heard
 
     def offered(self, principal: Principal) -> list[Embedder]:
         """Return the models that a person may ask."""
@@ -65,7 +70,7 @@ class Embedding:
 
         Raises ModelMissing, Forbidden, TooMany, OverBudget, and what the provider raises.
         """
-        embedder = self._find(model)
+        embedder = self._find(principal, model)
         self._limits.check_model(principal, ref_of(embedder))
         told = sum(map(estimate_tokens, texts))
         worst = self._worst_usd(principal, embedder, sum(map(tokens_at_most, texts)))
@@ -92,17 +97,21 @@ class Embedding:
                 duration_ms=round((time.perf_counter() - begun) * 1000),
                 cost_usd=self._prices.cost_usd(embedder.provider, embedder.name, usage),
             )
+            self._heard(attempt)
             await self._books.write(partial(self._limits.end_completion, principal, completion, [attempt]))
         await self._limits.settle(admission, embeddings.tokens)
         return Embedded(ref_of(embedder), embeddings, admission)
 
-    def _find(self, model: str) -> Embedder:
+    def _find(self, principal: Principal, model: str) -> Embedder:
+        named = self._named(model)
         for embedder in self._embedders():
-            if model in (ref_of(embedder), embedder.name, embedder.provider):
+            if named in (ref_of(embedder), embedder.provider) or model == embedder.name:
                 return embedder
-        raise ModelMissing(
-            "There is no such embedding model here. GET /v1/models lists those that there are."
-        )
+        if self.offered(principal):
+            raise ModelMissing(
+                "There is no such embedding model here. GET /v1/models lists those that there are."
+            )
+        raise ModelMissing("No embedding model is set up here. The operator sets PARLOUR_EMBEDDING_MODEL.")
 
     def _worst_usd(self, principal: Principal, embedder: Embedder, tokens: int) -> Decimal:
         if not self._limits.budgets.apply(principal, None):
