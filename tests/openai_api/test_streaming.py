@@ -9,6 +9,7 @@ from parlour.entrypoints.openai_api.streaming import Ahead, model_frames
 from parlour.entrypoints.openai_api.wire import Chunks, Head
 from parlour.features.assistants.moderated import SaidEvent
 from parlour.infra.observability.metrics import Metrics
+from parlour.infra.web.sse import EventStream
 from parlour.llm.model import Text
 
 pytestmark = pytest.mark.anyio
@@ -38,4 +39,22 @@ async def test_a_reader_who_leaves_closes_the_call(frames_read: int) -> None:
     for _ in range(frames_read):
         await anext(frames)
     await frames.aclose()
+    assert model.closed
+
+
+async def test_a_reader_who_is_gone_before_the_first_frame_closes_the_call() -> None:
+    """Frames that never began cannot clean up after themselves."""
+    model = Endless()
+    ahead = Ahead(model.events())
+    await ahead.begun()
+    frames = model_frames(ahead, Chunks(Head("i", 1, "m"), include_usage=False), dict, Metrics())
+
+    async def gone(_message: object) -> None:
+        raise OSError
+
+    async def disconnect() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(OSError):  # noqa: PT011 - the server's own
+        await EventStream(frames, close=ahead.close)({}, disconnect, gone)
     assert model.closed

@@ -20,6 +20,7 @@ from parlour.entrypoints.openai_api.reading import (
 from parlour.entrypoints.openai_api.replies import Teller, head_of, reply_document
 from parlour.entrypoints.openai_api.schemas import ChatBody, EmbeddingsBody
 from parlour.entrypoints.openai_api.streaming import (
+    REFUSED,
     Ahead,
     ReaderLeft,
     model_frames,
@@ -211,7 +212,7 @@ class _AskedAssistants:
         if body.stream:
             chunks = Chunks(head_of(run, body.model), include_usage=_wants_usage(body))
             frames = reply_frames(self._replies.follow, run, Teller(run, chunks), self._metrics)
-            return EventStream(frames, headers)
+            return EventStream(frames, headers, refused=REFUSED)
         row = await unless_left(request, self._whole(principal, run))
         return JsonResponse(reply_document(run, row, model=body.model), 200, headers)
 
@@ -256,7 +257,8 @@ class _AskedModels:
             await ahead.close()
             raise
         chunks = Chunks(_head(answer, created), include_usage=_wants_usage(body))
-        return EventStream(model_frames(ahead, chunks, lambda: _beside(answer), self._metrics), headers)
+        frames = model_frames(ahead, chunks, lambda: _beside(answer), self._metrics)
+        return EventStream(frames, headers, refused=REFUSED, close=ahead.close)
 
 
 async def _whole(answer: ModelAnswer, created: int) -> Json:

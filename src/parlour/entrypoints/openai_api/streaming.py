@@ -22,7 +22,7 @@ from parlour.features.chat.values import Run
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.web.sse import DONE
 from parlour.llm.model import Chosen, Finish, Text, ToolCall
-from parlour.vocabulary.errors import ParlourError, Unavailable
+from parlour.vocabulary.errors import ParlourError, Unauthenticated, Unavailable
 from parlour.vocabulary.events import BEGINNING, Entry, Position
 from parlour.vocabulary.messages import FinishReason
 
@@ -31,6 +31,9 @@ HEARTBEAT_SECONDS: Final = 15.0
 # connection is dead.
 FIRST_WORD_SECONDS: Final = 10.0
 READ_AHEAD: Final = 256  # events of a model that wait for a slow reader
+
+# The end of a stream whose key was revoked.
+REFUSED: Final = error_event(error_json(Unauthenticated("This API key does not hold any more."), status=401))
 
 Follow = Callable[[Run, Position], AsyncGenerator[list[Entry], None]]
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 
-from parlour.features.chat.log.frames import frames
+from parlour.features.chat.log.frames import REFUSED, frames
 from parlour.features.chat.replies import Replies
 from parlour.features.chat.schemas import (
     FeedbackBody,
@@ -63,7 +63,8 @@ class _Shape:
         if accepted.replayed:
             headers["Idempotent-Replayed"] = "true"
         if stream or wants_events(request):
-            return EventStream(frames(self._replies.follow, run, BEGINNING, self._metrics), headers)
+            told = frames(self._replies.follow, run, BEGINNING, self._metrics)
+            return EventStream(told, headers, refused=REFUSED)
         message = await self._replies.reply(principal, run)
         if message is None:
             return JsonResponse(run_json(run) | {"status": "streaming"}, 202, headers)
@@ -217,7 +218,7 @@ def _add_runs(router: APIRouter, replies: Replies, metrics: Metrics) -> None:
         place = Position.parse(last_event_id or after)
         if _wants_json(request):
             return JsonResponse(await _polled(replies, run, place, wait))
-        return EventStream(frames(replies.follow, run, place, metrics))
+        return EventStream(frames(replies.follow, run, place, metrics), refused=REFUSED)
 
     @router.post("/runs/{run_id}/stop")
     async def stop(principal: Caller, run_id: str) -> Response:

@@ -9,6 +9,7 @@ A bearer token is taken from the ``Authorization`` header only: what stands in a
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,7 +17,8 @@ from fastapi import Depends, Request
 
 from parlour.features.people.service import Entrance
 from parlour.infra.web.addresses import Proxies
-from parlour.vocabulary.errors import Forbidden, Unauthenticated
+from parlour.infra.web.sse import STILL_KEY
+from parlour.vocabulary.errors import Forbidden, Unauthenticated, Unavailable
 from parlour.vocabulary.principal import Principal, Role, Scope
 
 VISITOR_COOKIE: Final = "parlour_visitor"
@@ -138,7 +140,21 @@ async def _identified(request: Request) -> Principal:
     token = _bearer(request)
     if token is None:
         raise Unauthenticated
-    return _known(request, await _doorkeeper(request).identify(token))
+    principal = await _doorkeeper(request).identify(token)
+    if principal.key_id is not None:
+        request.scope[STILL_KEY] = partial(_still, _doorkeeper(request), token)
+    return _known(request, principal)
+
+
+async def _still(doorkeeper: Doorkeeper, token: str) -> bool:
+    """Tell whether an API key holds that held when its stream began; as long as nobody can tell, it does."""
+    try:
+        await doorkeeper.identify(token)
+    except Unauthenticated:
+        return False
+    except Unavailable:
+        pass
+    return True
 
 
 def _allowed(principal: Principal, need: Need) -> Principal:

@@ -1,9 +1,9 @@
 """Server-Sent Events out: plain bytes to the socket, nothing between a token and its reader."""
 
 import asyncio
-from collections.abc import AsyncGenerator, MutableMapping, Sequence
-from contextlib import aclosing
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
+from contextlib import aclosing, suppress
+from typing import Any, Final
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -12,6 +12,11 @@ PING = b": ping\n\n"
 DONE = b"data: [DONE]\n\n"
 LARGEST_PIECE = 64 * 1024  # bytes
 STALLED_SECONDS = 30.0  # P-12: a reader whose buffer stays full this long is dropped; it can resume
+# Where a request's scope has what tells whether its caller may still read: ``Callable[[], Awaitable[bool]]``.
+STILL_KEY: Final = "parlour.still"
+# With the time for which a key is remembered (3 s) it stays below what an open stream may outlive it (P-34).
+LOOK_SECONDS = 1.5
+_LAST_WORD_SECONDS: Final = 0.3
 
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -24,30 +29,58 @@ HEADERS = {
 class EventStream(Response):
     """Sends frames as they come; an empty frame is a heartbeat, one that ends in ``[DONE]`` is the last.
 
-    It ends when the frames end, when the reader leaves, or when the reader stops reading. Whoever makes the
-    frames is closed then and must not mind: nothing of the work behind them depends on this connection.
+    It ends when the frames end, when the reader leaves or stops reading, or when the reader's key is revoked.
+    Whoever makes the frames is closed then and must not mind: nothing of the work behind them depends on this
+    connection.
     """
 
-    def __init__(self, frames: AsyncGenerator[bytes, None], headers: dict[str, str] | None = None) -> None:
-        """Stream ``frames``."""
+    def __init__(
+        self,
+        frames: AsyncGenerator[bytes, None],
+        headers: dict[str, str] | None = None,
+        *,
+        refused: bytes = b"",
+        close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Stream ``frames``; ``refused`` is the last one for who may not read on.
+
+        ``close`` is called at the end, also when the frames never began and so cannot clean up.
+        """
         super().__init__(headers=HEADERS | (headers or {}))
         del self.headers["content-length"]
         self._frames = frames
+        self._refused = refused
+        self._close = close
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until one side ends."""
+        try:
+            await self._stream(scope, receive, send)
+        finally:
+            if self._close is not None:
+                await self._close()
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         writer = asyncio.ensure_future(self._write(send))
         leaving = asyncio.ensure_future(_left(receive))
+        still = scope.get(STILL_KEY)
+        losing = None if still is None else asyncio.ensure_future(_lost(still))
+        tasks = [writer, leaving, *([losing] if losing is not None else [])]
         try:
-            await asyncio.wait((writer, leaving), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (writer, leaving):
+            refused = losing is not None and losing.done() and not writer.done()
+            for task in tasks:
                 task.cancel()
-            results = await asyncio.gather(writer, leaving, return_exceptions=True)
+            results = await asyncio.gather(*tasks, return_exceptions=True)
         failure = results[0]
         if isinstance(failure, Exception) and not isinstance(failure, OSError | TimeoutError):
             raise failure
+        if refused:
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(_LAST_WORD_SECONDS):
+                    await send({"type": "http.response.body", "body": self._refused, "more_body": False})
 
     async def _write(self, send: Send) -> None:
         watch = _Watch()
@@ -103,6 +136,13 @@ class _Watch:
                 self._task.cancel()
             return
         self._timer = self._loop.call_later(STALLED_SECONDS / 3, self._look)
+
+
+async def _lost(still: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until the caller may not read any more. It costs a token nothing."""
+    await asyncio.sleep(LOOK_SECONDS)
+    while await still():  # noqa: ASYNC110 - nothing tells: it may have been revoked by another process
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _left(receive: Receive) -> None:

@@ -3,15 +3,25 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+import orjson
+
 from parlour.features.chat.log.live import StreamCut
 from parlour.features.chat.values import Run
 from parlour.infra.observability.metrics import Metrics
 from parlour.infra.web.sse import DONE
+from parlour.vocabulary.errors import Unauthenticated
 from parlour.vocabulary.events import BEGINNING, FINAL, Entry, EventKind, Position
 
 Follow = Callable[[Run, Position], AsyncGenerator[list[Entry], None]]
 
 _DRAINING = Entry(BEGINNING, EventKind.DRAINING, b"{}").sse
+_NO_LONGER = {
+    "code": Unauthenticated.code,
+    "message": "This API key does not hold any more.",
+    "retryable": False,
+}
+# The last event for a reader whose key was revoked; the run goes on, so no [DONE] follows.
+REFUSED = Entry(BEGINNING, EventKind.ERROR, orjson.dumps(_NO_LONGER)).sse
 
 
 async def frames(follow: Follow, run: Run, after: Position, metrics: Metrics) -> AsyncGenerator[bytes, None]:
