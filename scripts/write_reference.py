@@ -105,8 +105,10 @@ def commands_page() -> str:
 
 def metrics_page() -> str:
     """Every metric of our own."""
+    metrics = Metrics()
+    metrics.watch_breakers(tuple)  # its figures are collected when they are asked for
     found: list[Metric] = [
-        metric for metric in Metrics().registry.collect() if metric.name.startswith("parlour_")
+        metric for metric in metrics.registry.collect() if metric.name.startswith("parlour_")
     ]
     rows = [(f"`{_exposed(metric)}`", metric.type, metric.documentation) for metric in found]
     return f"{METRICS}\n{_table(('Name', 'Type', 'Meaning'), rows)}"

@@ -44,7 +44,7 @@ from parlour.vocabulary.errors import Unavailable
 from parlour.vocabulary.ids import new_id
 from parlour.wiring.limits import build_limits
 from parlour.wiring.models import ModelShelf
-from parlour.wiring.moderation import build_moderation, build_moderator
+from parlour.wiring.moderation import WatchedModerator, build_moderation, build_moderator
 
 START_PATIENCE_SECONDS = 2.0  # between two looks at a database that is not there yet
 
@@ -87,7 +87,8 @@ class Parlour:
         self._background: list[asyncio.Task[None]] = []
         self._watch = LoopWatch(self.metrics)
         self.knowledge = Knowledge(_folders(settings))
-        self.moderation = build_moderation(settings, self.database)
+        self.moderation = build_moderation(settings, self.database, self.metrics)
+        self._judge: WatchedModerator | None = None
         self._limit_parts = build_limits(settings, self.database, self.metrics, alone=self._embedded)
         self.limits = self._limit_parts.limits
         self.people = People(
@@ -167,11 +168,13 @@ class Parlour:
 
     def checks(self) -> Sequence[HealthCheck]:
         """Return what ``/health`` looks at."""
+        asks_judge = bool(self._settings.moderation.provider_stages)
         return [
             _Check("database", self._database_health),
             SpaceCheck(self._settings.data_dir),
             _Check("models", self._models_health),
             _Check("knowledge", self._knowledge_health),
+            *([_Check("moderation", self._moderation_health)] if asks_judge else []),
             *self._limit_parts.checks,
             self._watch,
         ]
@@ -186,7 +189,8 @@ class Parlour:
     async def start(self) -> None:
         """Begin to work; a database that is not there yet is waited for while requests are refused."""
         await self._closing.enter_async_context(self._watch)
-        self.moderation.moderator = build_moderator(self._settings, await self.shelf.open(self._closing))
+        session = await self.shelf.open(self._closing)
+        self._judge = self.moderation.moderator = build_moderator(self._settings, session, self.metrics)
         await self.knowledge.refresh()
         if self._embedded:
             await self.database.migrate()
@@ -285,6 +289,11 @@ class Parlour:
             return Health(HealthState.DEGRADED, f"Not asked at the moment: {told}.")
         names = ", ".join(f"{each.provider}/{each.model}" for each in states)
         return Health(HealthState.HEALTHY, f"Available: {names}.")
+
+    async def _moderation_health(self) -> Health:
+        if self._judge is None:
+            return Health(HealthState.HEALTHY, "Not asked yet.")
+        return await self._judge.health()
 
     async def _knowledge_health(self) -> Health:
         unreadable = self.knowledge.unreadable

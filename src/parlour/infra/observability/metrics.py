@@ -99,6 +99,17 @@ class Metrics:
             ("scope",),
             registry=self.registry,
         )
+        self._findings = Counter(
+            "parlour_moderation_findings",
+            "What moderation found in messages, passages and answers, by stage and what was done about it.",
+            ("stage", "action"),
+            registry=self.registry,
+        )
+        self._unjudged = Counter(
+            "parlour_moderation_unreachable",
+            "Calls to the moderation API that brought no judgement.",
+            registry=self.registry,
+        )
         self._errors = Counter(
             "parlour_errors", "Errors shown to readers, by code.", ("code",), registry=self.registry
         )
@@ -174,6 +185,14 @@ class Metrics:
     def budget_used_up(self, scope: str) -> None:
         """A budget had no room for a message; ``scope`` says whose, such as ``person``."""
         self._budgets.labels(scope).inc()
+
+    def moderation_found(self, stage: str, action: str) -> None:
+        """Moderation objected to something, at a stage, and something was done about it."""
+        self._findings.labels(stage, action).inc()
+
+    def moderation_unreachable(self) -> None:
+        """The moderation API was asked and did not judge."""
+        self._unjudged.inc()
 
     def watch_breakers(self, states: Callable[[], Iterable[tuple[str, str, str]]]) -> None:
         """Show the state of every model's breaker, as ``(provider, model, state)`` at the time of asking."""
