@@ -8,7 +8,9 @@ import pytest
 
 from parlour.llm import counting
 from parlour.llm.counting import counter_of
+from parlour.llm.orchestra.routing import Router
 from parlour.llm.tokens import estimate_tokens
+from tests.llm.orchestra.playing import STOP, Scripted, candidates
 
 RECORDED = json.loads(Path(__file__).with_name("token_counts.json").read_text("utf-8"))["texts"]
 
@@ -37,3 +39,10 @@ def test_without_the_extra_it_is_the_estimate(monkeypatch: pytest.MonkeyPatch) -
         assert counter_of("openai", "gpt-4o") is estimate_tokens
     finally:
         counting._tokenizer.cache_clear()
+
+
+def test_vocabularies_are_loaded_with_the_models_and_not_in_the_middle_of_an_answer() -> None:
+    counting._tokenizer.cache_clear()
+    Router(candidates(Scripted("openai", [STOP], name="gpt-4o")))
+
+    assert counting._tokenizer.cache_info().currsize == 1

@@ -14,7 +14,7 @@ bound: a text of nothing but rare Chinese characters, which nobody writes, comes
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from parlour.llm.model import Prompt
 
@@ -91,9 +91,11 @@ def image_tokens(provider: str, model: str) -> int:
     return next((tokens for names, tokens in known if names.match(model)), DEAREST_IMAGE)
 
 
-def estimated_tokens(prompt: Prompt, *, image: int = USUAL_IMAGE) -> int:
+def estimated_tokens(
+    prompt: Prompt, *, count: Callable[[str], int] = estimate_tokens, image: int = USUAL_IMAGE
+) -> int:
     """Return about how many tokens a model reads in ``prompt``, erring high; ``image`` for each picture."""
-    return sum(map(estimate_tokens, _texts(prompt))) + image * _images(prompt)
+    return sum(map(count, _texts(prompt))) + image * _images(prompt)
 
 
 def at_most_tokens(prompt: Prompt, models: Iterable[tuple[str, str]]) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parlour.llm.model import Chosen, Finish, ModelEvent, Prompt, Sources, Text, ToolCall
+from parlour.llm.model import Chosen, Finish, Image, ModelEvent, Prompt, Sources, Text, ToolCall, Turn
 from parlour.llm.orchestra.breaker import BreakerRules, State
 from parlour.llm.orchestra.ledger import THINKING_SPEED
 from parlour.llm.orchestra.profile import Profile
@@ -511,6 +512,16 @@ async def test_who_stops_before_the_first_word_pays_for_what_may_have_been_thoug
     assert line.usage is not None
     assert line.usage.input_tokens > 0
     assert (line.usage.output_tokens, line.usage.estimated) == (thought, True)
+
+
+async def test_a_picture_that_nobody_counted_is_charged_as_the_model_counts_the_largest() -> None:
+    pictured = replace(QUESTION, turns=(Turn("user", "?", images=(Image("image/png", b"1"),)),))
+    silent = Scripted("anthropic", [ANSWER, STOP], name="claude-sonnet-5-5")
+    plain, seeing = Stage().answering(silent), Stage().answering(silent)
+    await hear(plain, replace(QUESTION, turns=(Turn("user", "?"),)))
+    await hear(seeing, pictured)
+
+    assert seeing.usage.input_tokens - plain.usage.input_tokens == 4_784
 
 
 @pytest.mark.parametrize("error", [Overloaded(), Garbled(), Unreachable()])

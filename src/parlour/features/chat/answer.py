@@ -26,7 +26,7 @@ from parlour.infra.storage.database import WORKER, Database, patiently
 from parlour.llm.model import Chosen, Finish, Prompt, Text, Turn
 from parlour.llm.orchestra.ledger import estimated_usage
 from parlour.llm.orchestra.routing import Choice, Wish
-from parlour.llm.tokens import estimate_tokens, tokens_at_most
+from parlour.llm.tokens import at_most_tokens, estimate_tokens, tokens_at_most
 from parlour.vocabulary.attempt import Attempt, AttemptStatus
 from parlour.vocabulary.citation import Passage
 from parlour.vocabulary.errors import ContextTooLong
@@ -71,8 +71,9 @@ class Answerer:
         """Return the most US dollars that an answer can cost. Raises what tells why nobody can give it."""
         choice = self._choose(run.assistant_id, run.model, principal, text)
         # The budget bounds what is looked up and recalled; what must be in the prompt may go beyond it.
+        always = Prompt(self._assistants.in_charge(run.assistant_id).system_prompt, (Turn("user", text),))
         return self._assistants.models.worst_case_usd(
-            choice, prompt_tokens=self._budget.tokens + choice.prompt_tokens
+            choice, prompt_tokens=self._budget.tokens + at_most_tokens(always, choice.models)
         )
 
     async def answer(
@@ -197,7 +198,8 @@ class Answerer:
         lines = []
         for number, asked in enumerate(outcome.lost, start=1):
             said = prompt.partial if number == len(outcome.lost) else ""
-            usage = estimated_usage(replace(prompt, partial=""), said)
+            bare = replace(prompt, partial="")
+            usage = estimated_usage(bare, said, provider=asked.provider, model=asked.model)
             cost = self._assistants.models.cost_usd(asked.provider, asked.model, usage)
             lines.append(replace(lost_attempt(run, asked), usage=usage, cost_usd=cost))
         return lines

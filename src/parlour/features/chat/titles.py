@@ -12,7 +12,7 @@ from parlour.features.moderation.service import Moderation
 from parlour.infra.storage.database import WORKER, Database, patiently
 from parlour.llm.model import Model, Prompt, Text, Turn
 from parlour.llm.orchestra.routing import Choice
-from parlour.llm.tokens import estimate_tokens
+from parlour.llm.tokens import at_most_tokens
 from parlour.vocabulary.errors import ParlourError
 from parlour.vocabulary.messages import FinishReason, MessageRole, Status
 from parlour.vocabulary.principal import Principal
@@ -90,7 +90,7 @@ class Titles:
         asked = f"{question[:_SHOWN]}\n\n---\n\n{answer[:_SHOWN]}"
         prompt = Prompt(system=_INSTRUCTION, turns=(Turn("user", asked),), max_tokens=_TOKENS)
         worst = self._models.worst_case_usd(
-            choice, prompt_tokens=estimate_tokens(asked), reply_tokens=_TOKENS
+            choice, prompt_tokens=at_most_tokens(prompt, choice.models), reply_tokens=_TOKENS
         )
         reserved = await self._limits.begin_completion(
             asker, assistant_id=run.assistant_id, worst_usd=worst, session_id=run.session_id, run_id=run.id

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 
-from parlour.llm.counting import counter_of
 from parlour.llm.model import Finish, ModelEvent, Prompt, Sources, Text, ToolCall
 from parlour.llm.orchestra.breaker import Breaker, Entry
 from parlour.llm.orchestra.continuation import Joiner
@@ -124,8 +123,8 @@ class Call:
         silent = 0.0
         if broken_off:
             silent = self._clock() - (self._begun or 0.0) if self._ttft is None else self._ttft
-        count = counter_of(self.candidate.model.provider, self.candidate.model.name)
-        return estimated_usage(self._prompt, "".join(self.said), silent=silent, count=count)
+        who, said = self.candidate.model, "".join(self.said)
+        return estimated_usage(self._prompt, said, provider=who.provider, model=who.name, silent=silent)
 
     def _end(self, status: AttemptStatus, *, usage: Usage | None, error: BaseException | None = None) -> None:
         self._over = True

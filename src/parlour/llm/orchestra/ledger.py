@@ -7,9 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from parlour.llm.cost import Prices
+from parlour.llm.counting import counter_of
 from parlour.llm.model import Prompt
 from parlour.llm.orchestra.routing import PassedOver
-from parlour.llm.tokens import estimate_tokens
+from parlour.llm.tokens import estimated_tokens, image_tokens
 from parlour.vocabulary.attempt import Attempt, AttemptStatus
 from parlour.vocabulary.errors import (
     EmptyAnswer,
@@ -20,9 +21,6 @@ from parlour.vocabulary.errors import (
     TimedOut,
 )
 from parlour.vocabulary.usage import Usage
-
-# What a picture takes, about: the providers cut it into tiles of some hundred tokens each.
-IMAGE_TOKENS = 1_000
 
 # Tokens a second that a fast model thinks with. Who stops it, or loses it, before a word has nobody who says
 # how much it thought. To charge nothing would give away what costs most, and to charge the whole limit would
@@ -82,24 +80,13 @@ class Ledger:
         return total
 
 
-def estimated_usage(
-    prompt: Prompt, said: str, *, silent: float = 0.0, count: Callable[[str], int] = estimate_tokens
-) -> Usage:
+def estimated_usage(prompt: Prompt, said: str, *, provider: str, model: str, silent: float = 0.0) -> Usage:
     """Return the tokens of a call whose provider told none, on the safe side.
 
     In ``silent`` seconds before its first word the model may have thought, up to the limit that it had.
-    ``count`` tells the tokens of a text, for models of which that is known exactly.
     """
-    texts = (
-        prompt.system,
-        prompt.partial,
-        *(passage.text for passage in prompt.passages),
-        *(turn.content for turn in prompt.turns),
-        *(call.arguments for turn in prompt.turns for call in turn.tool_calls),
-        *(f"{tool.name} {tool.description} {tool.parameters}" for tool in prompt.tools),
-    )
-    images = sum(len(turn.images) for turn in prompt.turns)
-    told = sum(map(count, texts)) + images * IMAGE_TOKENS
+    count = counter_of(provider, model)
+    told = estimated_tokens(prompt, count=count, image=image_tokens(provider, model))
     spoken = count(said)
     thought = math.ceil(silent * THINKING_SPEED)
     if prompt.max_tokens is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from parlour.llm.cost import Prices
+from parlour.llm.counting import counter_of
 from parlour.llm.model import Model
 from parlour.llm.orchestra.breaker import Breaker, Record, State
 from parlour.llm.orchestra.breakers import Breakers
@@ -164,6 +165,9 @@ class Router:
         self._defaults = {candidate.model.provider: candidate for candidate in reversed(self.candidates)}
         self._order = {name: place for place, name in enumerate(self._policy.fallback)}
         self._stand_ins = self._all_stand_ins()
+        for candidate in self.candidates:
+            # Loading a vocabulary takes a tenth of a second: now, and not while answers stream.
+            counter_of(candidate.model.provider, candidate.model.name)
 
     def find(self, name: str | None) -> Candidate | None:
         """Return the candidate that a wish names; None for ``auto`` and for what is not here."""
