@@ -50,6 +50,7 @@ class Metrics:
             "parlour_stream_resumes", "Streams taken up again by a reader.", registry=self.registry
         )
         self._declare_answers()
+        self._declare_moderation()
         self._declare_own()
 
     def _declare_answers(self) -> None:
@@ -99,6 +100,11 @@ class Metrics:
             ("scope",),
             registry=self.registry,
         )
+        self._errors = Counter(
+            "parlour_errors", "Errors shown to readers, by code.", ("code",), registry=self.registry
+        )
+
+    def _declare_moderation(self) -> None:
         self._findings = Counter(
             "parlour_moderation_findings",
             "What moderation found in messages, passages and answers, by stage and what was done about it.",
@@ -109,9 +115,6 @@ class Metrics:
             "parlour_moderation_unreachable",
             "Calls to the moderation API that brought no judgement.",
             registry=self.registry,
-        )
-        self._errors = Counter(
-            "parlour_errors", "Errors shown to readers, by code.", ("code",), registry=self.registry
         )
 
     def _declare_own(self) -> None:
