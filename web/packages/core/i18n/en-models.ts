@@ -29,9 +29,8 @@ export const models = {
   "limit.again": "It can go out again {when}.",
   "limit.model": "Not sent: the chosen model is not available any more. Your text is kept.",
   "limit.full": {
-    one: "Not sent: this conversation is full. Your text can go along into a new one.",
-    other:
-      "{count} messages were not sent: this conversation is full. Their text can go along into a new one.",
+    one: "Not sent: this conversation is full. Your text can go into a new one.",
+    other: "{count} messages were not sent: this conversation is full. Their text can go into a new one.",
   },
   "limit.new": "Start a new one",
   "limit.automatic": "Let Parlour choose",

@@ -87,7 +87,7 @@ function Row({ health }: { health: ModelHealth }) {
         <State health={health} />
       </td>
       <td className="number" data-label={t("operator.failures")} data-none={calls === 0 || undefined}>
-        {calls > 0 ? t("operator.failuresLine", { failures, calls }) : "–"}
+        <bdi>{calls > 0 ? t("operator.failuresLine", { failures, calls }) : "–"}</bdi>
       </td>
       <td className="number" data-label={t("operator.firstWord")} data-none={first === null || undefined}>
         <bdi>{first ?? "–"}</bdi>
