@@ -1,10 +1,12 @@
 /** The model selector, the details of an answer, and the states that name a time, as they are drawn (W-1, W-6). */
 import type { Attempt, Model } from "@client/types";
 import { App } from "@core/app";
-import { answerEntry, type Entry } from "@core/chat/conversation";
+import { answerEntry, type Entry, newConversation } from "@core/chat/conversation";
 import { cleanup, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { ModelSelect } from "@ui/composer/ModelSelect";
+import { Welcome } from "@ui/composer/Welcome";
 import { AppProvider } from "@ui/context";
+import { Thread } from "@ui/thread/Thread";
 import { Turn } from "@ui/thread/Turn";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FakeServer } from "./support/fake-server";
@@ -272,6 +274,70 @@ describe("the details of an answer", () => {
     expect(panel.textContent).toContain(words);
     expect(panel.textContent).toContain("1,200 read, 30 written; estimated");
     expect(panel.textContent).toContain("first word after 0.7 s, whole after 4.2 s");
+  });
+});
+
+describe("what is said of documents", () => {
+  const assistant = {
+    id: "default",
+    name: "Parlour",
+    description: null,
+    greeting: null,
+    restsOn: "Answers come from 3 documents.",
+    suggestions: [
+      { title: "Connect a model", text: "How?" },
+      { title: "Build with it", text: "How?" },
+    ],
+  };
+  const suggested = async (...models: Model[]) => {
+    server.models = models;
+    await app.models.refresh();
+    app.shell.set((shell) => ({ ...shell, assistants: [assistant] }));
+    render(
+      <AppProvider value={app}>
+        <Welcome conversation={newConversation("u", null)} />
+      </AppProvider>,
+    );
+    return within(screen.getByRole("list", { name: "Suggestions" }))
+      .getAllByRole("listitem")
+      .map((item) => item.textContent);
+  };
+  const foot = (change: Partial<Entry>) => {
+    const conversation = { ...newConversation("u", null), entries: [answered(change)] };
+    app.shell.set((shell) => ({ ...shell, assistants: [assistant] }));
+    render(
+      <AppProvider value={app}>
+        <Thread conversation={conversation} name="Parlour" />
+      </AppProvider>,
+    );
+    return screen.queryByText(/Answers come from your documents/) !== null;
+  };
+
+  test("connecting a model is suggested only where none is", async () => {
+    const builtin = model("builtin", "builtin");
+    expect(await suggested(server.models[0] as Model, builtin)).toHaveLength(2);
+    cleanup();
+    expect(await suggested(model("openai/terra", "Terra"), builtin)).toEqual(["Build with itHow?"]);
+  });
+
+  test("the foot tells of sources only where there is one to open", () => {
+    const citation = {
+      number: 1,
+      passageId: "p",
+      documentId: "d",
+      title: "Herons",
+      documentTitle: "Birds",
+      quote: "They wait.",
+      url: null,
+      page: null,
+    };
+    expect(foot({})).toBe(false);
+    cleanup();
+    expect(foot({ citations: [citation] })).toBe(false);
+    cleanup();
+    expect(foot({ content: "They wait. [1]", citations: [citation] })).toBe(true);
+    cleanup();
+    expect(foot({ by: { provider: "builtin", model: "builtin", why: null } })).toBe(true);
   });
 });
 
