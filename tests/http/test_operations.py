@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import pytest
 
 from parlour import __version__
 from parlour.infra.observability.health import Health, HealthState
 from parlour.infra.observability.metrics import Metrics
+from parlour.vocabulary.attempt import Attempt, AttemptStatus
 from parlour.vocabulary.messages import MessageRole, Status
 from parlour.vocabulary.usage import Usage
 from tests.http.conftest import Build, connect
@@ -115,7 +117,18 @@ async def test_every_figure_is_given(build: Build, metrics: Metrics) -> None:
     metrics.run_taken_over()
     metrics.stage("searching", 0.1)
     metrics.first_token("openai", 0.2)
-    metrics.usage("openai", Usage(input_tokens=5, output_tokens=7, cached_tokens=-1))
+    for provider, cached in (("openai", False), ("openai", True), ("gemini", False)):
+        metrics.attempt(
+            Attempt(
+                provider,
+                "a-model",
+                AttemptStatus.STOPPED,
+                "",
+                datetime.now(UTC),
+                usage=Usage(input_tokens=5, output_tokens=7, cached_tokens=-1),
+                cached=cached,
+            )
+        )
     metrics.journal_flushed(0.01)
     metrics.loop_lag(0.001)
     metrics.log_line_dropped()
@@ -132,6 +145,7 @@ async def test_every_figure_is_given(build: Build, metrics: Metrics) -> None:
         'parlour_first_token_seconds_count{provider="openai"} 1.0',
         'parlour_tokens_total{kind="output",provider="openai"} 7.0',
         'parlour_tokens_total{kind="cached",provider="openai"} 0.0',
+        'parlour_tokens_total{kind="input",provider="gemini"} 5.0',
         "parlour_journal_flush_seconds_count 1.0",
         "parlour_event_loop_lag_seconds_count 1.0",
         "parlour_log_lines_dropped_total 1.0",

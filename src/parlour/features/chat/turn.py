@@ -315,8 +315,6 @@ class Turns:
         self._metrics.message(MessageRole.ASSISTANT)
         self._metrics.run_ended(outcome.status)
         self._metrics.stage("total", (outcome.latency_ms or 0) / 1000)
-        if outcome.usage is not None and outcome.provider is not None:
-            self._metrics.usage(outcome.provider, outcome.usage)
         _log.info(
             "run_ended",
             status=outcome.status.value,

@@ -80,7 +80,10 @@ class Metrics:
             registry=self.registry,
         )
         self._tokens = Counter(
-            "parlour_tokens", "Tokens by provider and kind.", ("provider", "kind"), registry=self.registry
+            "parlour_tokens",
+            "Tokens of all calls, by provider and kind.",
+            ("provider", "kind"),
+            registry=self.registry,
         )
         self._attempts = Counter(
             "parlour_model_calls",
@@ -169,21 +172,22 @@ class Metrics:
         """Record the time to the first word of an answer."""
         self._first_token.labels(provider).observe(seconds)
 
-    def usage(self, provider: str, usage: Usage) -> None:
-        """Count the tokens of one answer."""
-        for kind, tokens in (
-            ("input", usage.input_tokens),
-            ("output", usage.output_tokens),
-            ("cached", usage.cached_tokens),
-        ):
-            self._tokens.labels(provider, kind).inc(max(0, tokens))
-
     def attempt(self, attempt: Attempt) -> None:
         """A call to a model has ended, or was not made."""
         status = "cached" if attempt.cached else attempt.status.value
         self._attempts.labels(attempt.provider, attempt.model, status).inc()
         if attempt.cost_usd:
             self._cost.labels(attempt.provider, attempt.model).inc(float(attempt.cost_usd))
+        if attempt.usage is not None and not attempt.cached:
+            self._count_tokens(attempt.provider, attempt.usage)
+
+    def _count_tokens(self, provider: str, usage: Usage) -> None:
+        for kind, tokens in (
+            ("input", usage.input_tokens),
+            ("output", usage.output_tokens),
+            ("cached", usage.cached_tokens),
+        ):
+            self._tokens.labels(provider, kind).inc(max(0, tokens))
 
     def budget_used_up(self, scope: str) -> None:
         """A budget had no room for a message; ``scope`` says whose, such as ``person``."""
