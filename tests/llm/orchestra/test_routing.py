@@ -322,7 +322,7 @@ def test_an_unknown_price_is_no_price_to_pay(terms: dict[str, Any]) -> None:
     assert desk.choose(model="compatible").first.ref == "compatible/mystery"
     choice = desk.choose(model="compatible", **terms)
     assert choice.first.ref == "openai/large"
-    assert choice.why == "What the own server costs is not known, so OpenAI was asked."
+    assert choice.why == "What our own server costs is not known, so OpenAI was asked."
 
 
 def test_the_worst_case_of_one_and_of_all(desk: Desk) -> None:

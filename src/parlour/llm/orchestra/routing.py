@@ -40,8 +40,8 @@ LABELS: Mapping[str, str] = {
     "anthropic": "Anthropic",
     "gemini": "Gemini",
     "ollama": "Ollama",
-    "compatible": "The own server",
-    "openai_compatible": "The own server",
+    "compatible": "Our own server",
+    "openai_compatible": "Our own server",
     "builtin": "The built-in answerer",
 }
 _TASK_WORDS = {
@@ -372,4 +372,4 @@ def _passed(candidate: Candidate, why: str) -> PassedOver:
 
 def within_sentence(label: str) -> str:
     """Return a label as it stands within a sentence."""
-    return label[0].lower() + label[1:] if label.startswith("The ") else label
+    return label[0].lower() + label[1:] if label.startswith(("The ", "Our ")) else label
