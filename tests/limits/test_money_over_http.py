@@ -82,6 +82,9 @@ async def test_of_fifty_at_once_only_those_reach_the_model_for_whom_there_is_mon
                 if stream.response.status == 200:
                     await stream.begun()
                     return None
+                if stream.response.status == 503:  # a busy database: whoever is told to comes again
+                    await asyncio.sleep(int(stream.response.headers.get("Retry-After", "1")))
+                    return await begin(number)
                 body = await stream.response.read()
                 return Answer(stream.response.status, stream.response.headers, body)
 
