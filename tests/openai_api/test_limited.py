@@ -6,7 +6,7 @@ from decimal import Decimal
 import openai
 import pytest
 
-from parlour.settings.limits import BudgetSettings, LimitSettings, PriceSettings
+from parlour.settings.limits import BudgetSettings, LimitSettings, PlanSettings, PriceSettings
 from parlour.vocabulary.principal import Scope
 from tests.fakes.provider import FakeProvider
 from tests.harness.serving import Served, serving
@@ -104,3 +104,22 @@ async def test_a_server_that_goes_away_begins_nothing(
     assert (caught.value.status_code, caught.value.code) == (503, "unavailable")
     assert caught.value.response.headers["x-should-retry"] == "true"
     assert provider.calls("Too late") == []
+
+
+async def test_a_model_that_ones_plan_lacks_is_refused_and_not_replaced(
+    provider: FakeProvider, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """M-8: who names a model gets it or an error, never quietly another one"""
+    plans = {"default": PlanSettings(models=(MODEL,))}
+    wanted = named_model(tmp_path_factory.mktemp("parlour"), provider, plans=plans)
+    openai_section = wanted.openai.model_copy(update={"more_models": "other"})
+    async with serving(wanted.model_copy(update={"openai": openai_section})) as served:
+        user = await program(served, Scope.CHAT)
+        async with connect(served, user.token) as client:
+            with pytest.raises(openai.PermissionDeniedError):
+                await client.chat.completions.create(
+                    model="openai_compatible/other", messages=said("Not for me")
+                )
+            answer = await client.chat.completions.create(model=MODEL, messages=said("For me"))
+    assert answer.choices[0].message.content
+    assert provider.calls("Not for me") == []

@@ -60,6 +60,7 @@ class Completions:
             raise Unavailable("This server is about to restart. Try again in a moment.", retry_after=1)
         if not self._models.offers(model):
             raise ModelMissing("There is no such model here. GET /v1/models lists those that there are.")
+        self._models.check_plan(principal, model)
         most = self._models.terms.reply_tokens
         prompt = replace(prompt, max_tokens=min(prompt.max_tokens or most, most))
         told = estimated_tokens(prompt)

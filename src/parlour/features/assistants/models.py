@@ -8,6 +8,7 @@ from parlour.llm.cost import Price, Prices
 from parlour.llm.orchestra.breaker import BreakerState, State
 from parlour.llm.orchestra.fallback import Answering, Orchestra
 from parlour.llm.orchestra.routing import AUTOMATIC, BUILTIN, NOBODY, Candidate, Choice, Policy, Router, Wish
+from parlour.vocabulary.errors import Forbidden
 from parlour.vocabulary.principal import Principal
 from parlour.vocabulary.usage import Usage
 
@@ -98,6 +99,12 @@ class Models:
     def allowed(self, principal: Principal) -> frozenset[str] | None:
         """Return the models that a person's plan has; None for all of them."""
         return self._allowed(principal, [candidate.ref for candidate in self.candidates])
+
+    def check_plan(self, principal: Principal, model: str | None) -> None:
+        """Raise Forbidden for a model that is named and that a person's plan lacks."""
+        candidate = self.find(model)
+        if candidate is not None and not self._router.allows(candidate, self.allowed(principal)):
+            raise Forbidden("Your plan does not include this model. Choose another one.")
 
     def choose(self, wish: Wish) -> Choice:
         """Return who answers, and why, on the operator's terms. Raises what tells best why nobody can.

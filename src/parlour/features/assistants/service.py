@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from parlour.features.assistants.models import Models
 from parlour.features.assistants.values import Assistant
 from parlour.llm.model import Model
-from parlour.vocabulary.errors import FieldError, Forbidden, InvalidInput, NotFound
+from parlour.vocabulary.errors import FieldError, InvalidInput, NotFound
 from parlour.vocabulary.principal import Principal
 
 
@@ -54,6 +54,4 @@ class Assistants:
         if not self.models.offers(model):
             known = ", ".join(self.models.names())
             raise InvalidInput(FieldError("model", f"There is no such model here. Choose one of: {known}."))
-        candidate, allowed = self.models.find(model), self.models.allowed(principal)
-        if candidate is not None and allowed is not None and candidate.ref not in allowed:
-            raise Forbidden("Your plan does not include this model. Choose another one.")
+        self.models.check_plan(principal, model)
