@@ -87,7 +87,7 @@ async def test_when_the_chosen_one_fails_the_reader_gets_one_whole_answer(
     visitor: Person, provider: FakeProvider, chosen: str, fault: str
 ) -> None:
     """M-4, M-6, B-3: whatever happens, wherever, no word is missing and none is there twice"""
-    provider.told[SERVICES[chosen]] = f"n=12;{fault}"
+    provider.told[SERVICES[chosen]] = f"n=12;dt=0.005;{fault}"
     async with visitor.stream(QUESTION, model=chosen) as stream:
         reader = await stream.rest()
     assert reader.text == whole()
